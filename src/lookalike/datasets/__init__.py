@@ -1,0 +1,1 @@
+"""Labeled pictures to learn from and to be judged on."""

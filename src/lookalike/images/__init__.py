@@ -1,0 +1,1 @@
+"""Bytes to pixels: walking folders, decoding safely, surviving bad files."""

@@ -1,0 +1,1 @@
+"""The method: features learned by image self-encoding, with PyTorch."""

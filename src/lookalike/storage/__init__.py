@@ -1,0 +1,1 @@
+"""The truth of a collection: one SQLite file that survives anything."""
