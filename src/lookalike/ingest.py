@@ -1,0 +1,297 @@
+"""One run of `index`: bring a catalog up to date with folders on disk.
+
+Files that are unchanged are only ticked off; new and changed ones are decoded, encoded and stored
+in batches that are committed whole. What has gone from a folder that is really there is removed at
+the end. A run that is stopped anywhere is taken up by the next.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Literal
+
+from lookalike.features.extraction import ExtractedBatch, ImageEncoder, ahead, extract
+from lookalike.images.decoding import DecodeLimits
+from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
+from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
+from lookalike.progress import SILENT, Progress, Task
+from lookalike.storage.catalog import Catalog
+from lookalike.storage.records import Batch, FileRecord, NewImage
+
+SURVEY_CHUNK: Final = 512
+"""Directory entries that are compared with the catalog in one look-up."""
+
+LABEL_THRESHOLD: Final = 0.5
+"""Predicted labels are stored from this probability on."""
+
+HELD: Final = (
+    "nothing is left in this folder; its pictures are kept, as it may just not be mounted "
+    "(--remove-missing removes them)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How files are read.
+
+    Attributes:
+        image_size: Side of the square that the network takes, in pixels.
+        workers: Decoding processes; 0 decodes in this process.
+        limits: Largest file and picture that is accepted.
+        seconds: Longest time a file may take, tried twice.
+        remove_missing: Also remove the pictures of a folder in which nothing is left.
+    """
+
+    image_size: int
+    workers: int = 2
+    limits: DecodeLimits = field(default_factory=DecodeLimits)
+    seconds: float = 2.4
+    remove_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A file that is not in the collection, and why; `path` is display text."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What a run did with every file it saw.
+
+    Attributes:
+        indexed: Files read and stored.
+        unchanged: Files found as they were.
+        removed: Files that had gone.
+        failed: Pictures that could not be read.
+        skipped: What is no picture, and folders that could not be looked into.
+        seconds: Duration.
+    """
+
+    indexed: int
+    unchanged: int
+    removed: int
+    failed: tuple[Trouble, ...]
+    skipped: tuple[Trouble, ...]
+    seconds: float
+
+
+def ingest(
+    catalog: Catalog,
+    encoder: ImageEncoder,
+    classes: Sequence[str],
+    sources: Sequence[bytes],
+    options: IngestOptions,
+    progress: Progress = SILENT,
+) -> IngestReport:
+    """Store what is new or changed under `sources` and remove what has gone from there.
+
+    Args:
+        catalog: Open for writing.
+        encoder: The network whose embeddings the catalog holds.
+        classes: Names of the classes that the encoder gives probabilities of.
+        sources: Folders and files.
+        options: How files are read.
+        progress: Told about every file.
+
+    Raises:
+        UsageError: If a source does not exist; nothing has changed then.
+        EnvironmentFault: If the disk is full; all batches so far are stored.
+    """
+    with progress.task("Indexing") as task:
+        run = _Run(catalog, classes, sources, options, task)
+        _count_in_background(sources, task)
+        return run.finish(encoder)
+
+
+def _count_in_background(sources: Sequence[bytes], task: Task) -> None:
+    def count() -> None:
+        task.expect(sum(1 for _ in scan(sources)))
+
+    threading.Thread(target=count, daemon=True, name="count-files").start()
+
+
+class _Run:
+    """State of one run; every entry of the folders passes through exactly one of its methods."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        classes: Sequence[str],
+        sources: Sequence[bytes],
+        options: IngestOptions,
+        task: Task,
+    ) -> None:
+        self._catalog = catalog
+        self._classes = classes
+        self._options = options
+        self._task = task
+        self._started = time.monotonic()
+        self._sources = [os.path.abspath(source) for source in sources]  # noqa: PTH100 - bytes
+        self._entries = scan(self._sources)
+        self._id = catalog.begin_run()
+        self._roots: dict[bytes, bytes] = {}
+        self._found: Counter[bytes] = Counter()
+        self._counts: Counter[Literal["indexed", "unchanged"]] = Counter()
+        self._failed: list[Trouble] = []
+        self._skipped: list[Trouble] = []
+        self._unreadable: list[bytes] = []
+
+    def finish(self, encoder: ImageEncoder) -> IngestReport:
+        with closing(self._outcomes()) as outcomes:
+            for batch in extract(outcomes, encoder, stored=self._stored):
+                self._commit(batch)
+        removed = self._remove_gone()
+        return IngestReport(
+            indexed=self._counts["indexed"],
+            unchanged=self._counts["unchanged"],
+            removed=removed,
+            failed=tuple(self._failed),
+            skipped=tuple(self._skipped),
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _outcomes(self) -> Iterator[DecodedFile | FailedFile]:
+        """Decode what is new, looking only so far ahead that the workers never wait."""
+        feed: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        size = (self._options.image_size, self._options.image_size)
+        pool = DecodePool(self._options.workers, size, self._options.limits, self._options.seconds)
+        with pool, closing(ahead(pool.decode(iter(feed.get, None)), depth=64)) as decoded:
+            try:
+                yield from self._survey_and_decode(feed, decoded)
+            finally:
+                feed.put(None)
+
+    def _survey_and_decode(
+        self,
+        feed: "queue.SimpleQueue[bytes | None]",
+        decoded: Iterator[DecodedFile | FailedFile],
+    ) -> Iterator[DecodedFile | FailedFile]:
+        in_flight = 0
+        while True:
+            # The workers must always find a path in the feed, or they would wait for this loop
+            # while it waits for them.
+            while in_flight < SURVEY_CHUNK and (chunk := list(islice(self._entries, SURVEY_CHUNK))):
+                for path in self._survey(chunk):
+                    feed.put(path)
+                    in_flight += 1
+            if in_flight == 0:
+                return
+            if in_flight < SURVEY_CHUNK:
+                feed.put(None)
+                yield from decoded
+                return
+            yield next(decoded)
+            in_flight -= 1
+
+    def _survey(self, chunk: Sequence[FoundFile | SkippedFile]) -> Iterator[bytes]:
+        """Tick off what is unchanged, note what is skipped, and give the paths to decode."""
+        skipped = [entry for entry in chunk if isinstance(entry, SkippedFile)]
+        found = [entry for entry in chunk if isinstance(entry, FoundFile)]
+        known = self._catalog.files([entry.path for entry in found])
+        unchanged = [
+            record
+            for entry in found
+            if (record := known.get(entry.path)) is not None and _is_unchanged(record, entry)
+        ]
+        self._tick_off(unchanged)
+        self._skip(skipped)
+        settled = {record.path for record in unchanged}
+        for entry in found:
+            self._found[entry.root] += 1
+            if entry.path not in settled:
+                self._roots[entry.path] = entry.root
+                yield entry.path
+
+    def _tick_off(self, records: Sequence[FileRecord]) -> None:
+        self._catalog.mark_seen([record.path for record in records], self._id)
+        for record in records:
+            if record.state == "indexed":
+                self._counts["unchanged"] += 1
+            else:
+                trouble = Trouble(display_path(record.path), record.reason or "")
+                (self._failed if record.state == "failed" else self._skipped).append(trouble)
+        self._task.advance(len(records))
+
+    def _skip(self, entries: Sequence[SkippedFile]) -> None:
+        if not entries:
+            return
+        records = tuple(
+            FileRecord(entry.path, entry.root, None, None, "skipped", None, entry.reason)
+            for entry in entries
+        )
+        self._catalog.commit(Batch((), records), run=self._id)
+        self._skipped.extend(Trouble(display_path(entry.path), entry.reason) for entry in entries)
+        self._unreadable.extend(entry.path for entry in entries)
+        self._task.advance(len(entries))
+
+    def _stored(self, hashes: Sequence[bytes]) -> set[bytes]:
+        return set(self._catalog.image_ids(hashes))
+
+    def _commit(self, batch: ExtractedBatch) -> None:
+        records = [self._record(outcome) for outcome in (*batch.files, *batch.failures)]
+        images = tuple(
+            NewImage(
+                hash=image.file.hash,
+                n_bytes=image.file.n_bytes,
+                width=image.file.width,
+                height=image.file.height,
+                format=image.file.format,
+                embeddings=image.embeddings,
+                labels=tuple(
+                    (name, float(probability))
+                    for name, probability in zip(self._classes, image.labels, strict=True)
+                    if probability >= LABEL_THRESHOLD
+                ),
+            )
+            for image in batch.images
+        )
+        self._catalog.commit(Batch(images, tuple(records)), run=self._id)
+        self._account(batch)
+
+    def _account(self, batch: ExtractedBatch) -> None:
+        self._counts["indexed"] += len(batch.files)
+        self._failed.extend(
+            Trouble(display_path(failure.path), failure.reason) for failure in batch.failures
+        )
+        self._task.advance(len(batch.files) + len(batch.failures))
+        if self._failed:
+            self._task.note(f"{len(self._failed)} failed")
+
+    def _record(self, outcome: DecodedFile | FailedFile) -> FileRecord:
+        root = self._roots.pop(outcome.path)
+        if isinstance(outcome, DecodedFile):
+            return FileRecord(
+                outcome.path, root, outcome.size, outcome.mtime_ns, "indexed", outcome.hash, None
+            )
+        return FileRecord(
+            outcome.path,
+            root,
+            outcome.size,
+            outcome.mtime_ns,
+            "failed",
+            outcome.hash,
+            outcome.reason,
+            outcome.transient,
+        )
+
+    def _remove_gone(self) -> int:
+        """Remove what was not seen, but a folder without any picture may just not be mounted."""
+        present = [root for root in self._sources if self._found[root]]
+        empty = [root for root in self._sources if not self._found[root]]
+        if self._options.remove_missing:
+            present += empty
+        else:
+            stored = set(self._catalog.roots())
+            self._skipped.extend(
+                Trouble(display_path(root), HELD) for root in empty if root in stored
+            )
+        return self._catalog.remove_unseen(self._id, present, except_below=self._unreadable)
