@@ -1,0 +1,86 @@
+"""Noise, gradients and colors that generated scenes are painted with.
+
+Colors are RGB triples in 0 to 255; pictures being painted are float32 in the same range.
+"""
+
+import colorsys
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+from PIL import Image
+
+Color: TypeAlias = tuple[float, float, float]
+Field: TypeAlias = Float32[ndarray, "height width"]
+Canvas: TypeAlias = Float32[ndarray, "height width 3"]
+
+
+def value_noise(
+    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float]
+) -> Field:
+    """Smooth noise in `[-1, 1]`: random values on a coarse lattice, interpolated (value noise).
+
+    Args:
+        rng: Source of the lattice.
+        size: Height and width in pixels.
+        cells: Lattice cells down and across; few cells give large blotches.
+    """
+    rows, columns = (max(2, round(count) + 1) for count in cells)
+    lattice = rng.random((rows, columns), dtype=np.float32) * 2 - 1
+    height, width = size
+    stretched = Image.fromarray(lattice).resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(stretched), -1, 1)
+
+
+def fractal_noise(
+    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 3
+) -> Field:
+    """Sum of value noises, each twice as fine and half as strong as the one before."""
+    total = value_noise(rng, size, cells)
+    for octave in range(1, octaves):
+        finer = (cells[0] * 2**octave, cells[1] * 2**octave)
+        total = total + value_noise(rng, size, finer) * 0.5**octave
+    return total
+
+
+def gradient(top: Color, bottom: Color, share: Field) -> Canvas:
+    """Blend two colors: `top` where `share` is 0, `bottom` where it is 1."""
+    first = np.asarray(top, np.float32)
+    difference = np.asarray(bottom, np.float32) - first
+    return first + share[..., None] * difference
+
+
+def mix(first: Color, second: Color, share: float) -> Color:
+    """Blend two colors.
+
+    Example:
+        >>> mix((0, 0, 0), (100, 200, 50), 0.5)
+        (50.0, 100.0, 25.0)
+    """
+    return tuple(a + (b - a) * share for a, b in zip(first, second, strict=True))  # type: ignore[return-value]
+
+
+def vary(rng: np.random.Generator, color: Color, amount: float = 18.0) -> Color:
+    """A color near `color`: common lightness and each channel differ by up to `amount`."""
+    change = rng.uniform(-amount, amount, 4).tolist()
+    return tuple(
+        min(255.0, max(0.0, channel + change[0] + 0.5 * own))
+        for channel, own in zip(color, change[1:], strict=True)
+    )  # type: ignore[return-value]
+
+
+def vivid(
+    rng: np.random.Generator,
+    saturation: tuple[float, float] = (0.45, 0.85),
+    lightness: tuple[float, float] = (0.55, 0.95),
+) -> Color:
+    """A color of any hue, for things whose color says nothing about what they are."""
+    hue, s, v = rng.random(), rng.uniform(*saturation), rng.uniform(*lightness)
+    red, green, blue = colorsys.hsv_to_rgb(hue, s, v)
+    return red * 255, green * 255, blue * 255
+
+
+def lit(color: Color, tint: Color) -> Color:
+    """The color of a surface under light of the color `tint` (1 is full light)."""
+    return color[0] * tint[0], color[1] * tint[1], color[2] * tint[2]
