@@ -4,12 +4,22 @@ All kinds of data set give the same kind of object: pictures that know their lab
 and, where somebody drew it, their label map. Nothing is decoded before it is asked for.
 """
 
-from collections.abc import Callable
+import colorsys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from lookalike.arrays import LabelMap
+
+_BACKGROUND_COLOR: Final = (28, 28, 32)
+_GOLDEN_RATIO: Final = 0.6180339887498949
+# Lightness and saturation. Ten of them, as ten divides none of the numbers of steps (8, 13, 21, 34,
+# 55, 89, 144, 233) after which hues a golden angle apart nearly repeat.
+_TONES: Final = (
+    *((0.62, 0.68), (0.44, 0.70), (0.78, 0.75), (0.55, 0.38), (0.66, 0.95)),
+    *((0.36, 0.50), (0.84, 0.60), (0.52, 0.95), (0.71, 0.40), (0.30, 0.80)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,8 @@ class Dataset(Protocol):
         palette: One RGB triple for background and one for each class, for drawing label maps:
             `len(classes) + 1` rows.
         has_label_maps: Whether every picture has a label map.
-        is_single_label: Whether every picture has exactly one label.
+        is_single_label: Whether every picture has exactly one label because the set is made so,
+            not by chance.
     """
 
     @property
@@ -64,3 +75,38 @@ class Dataset(Protocol):
     def is_single_label(self) -> bool: ...  # noqa: D102
     def __len__(self) -> int: ...
     def __getitem__(self, position: int) -> LabeledImage: ...
+
+
+class ListedDataset(Dataset, Protocol):
+    """A data set that can say which pictures it has without reading any of them.
+
+    Attributes:
+        names: `LabeledImage.name` of each picture, in order.
+        paths: `LabeledImage.path` of each picture, in order; empty where the pictures lie inside
+            another file.
+    """
+
+    @property
+    def names(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def paths(self) -> Sequence[Path]: ...  # noqa: D102
+
+
+def palette(n_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """Return an RGB triple for background and one for each of `n_classes` classes.
+
+    Background is nearly black. Hues follow the golden angle, so that neighbors differ strongly
+    and more classes never change the colors of the first ones; lightness and saturation take
+    turns, so that 254 classes have 254 colors.
+
+    Example:
+        >>> palette(2)
+        ((28, 28, 32), (224, 92, 92), (34, 82, 191))
+    """
+    return (_BACKGROUND_COLOR, *(_class_color(index) for index in range(n_classes)))
+
+
+def _class_color(index: int) -> tuple[int, int, int]:
+    lightness, saturation = _TONES[index % len(_TONES)]
+    red, green, blue = colorsys.hls_to_rgb(index * _GOLDEN_RATIO % 1.0, lightness, saturation)
+    return round(255 * red), round(255 * green), round(255 * blue)
