@@ -8,7 +8,7 @@ import colorsys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from lookalike.arrays import LabelMap
 
@@ -46,6 +46,7 @@ class LabeledImage:
     read_label_map: Callable[[], LabelMap] | None
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Labeled pictures to learn from and to be judged on.
 
@@ -77,6 +78,7 @@ class Dataset(Protocol):
     def __getitem__(self, position: int) -> LabeledImage: ...
 
 
+@runtime_checkable
 class ListedDataset(Dataset, Protocol):
     """A data set that can say which pictures it has without reading any of them.
 
@@ -101,7 +103,7 @@ def palette(n_classes: int) -> tuple[tuple[int, int, int], ...]:
 
     Example:
         >>> palette(2)
-        ((28, 28, 32), (224, 92, 92), (34, 82, 191))
+        ((28, 28, 32), (224, 92, 92), (34, 79, 191))
     """
     return (_BACKGROUND_COLOR, *(_class_color(index) for index in range(n_classes)))
 
