@@ -6,6 +6,7 @@ the command line can print them as they are. `exit_code` is the process exit cod
     LookalikeError                    2   (anything a caller can put right)
     ├── UsageError                    2   an argument that makes no sense (also a ValueError)
     ├── ImageError                    2   a file that is no readable image
+    │   └── ImageLimitError           2   an image larger than the limits that were set
     ├── DatasetError                  2   a data set that is missing, empty or contradicts itself
     ├── EnvironmentFault              3   the machine: disk full, no permission
     │   └── MissingExtraError         3   an optional dependency is not installed
@@ -37,6 +38,10 @@ class ImageError(LookalikeError):
     def __init__(self, reason: str, name: str | None = None) -> None:
         super().__init__(f"{name}: {reason}" if name else reason)
         self.reason = reason
+
+
+class ImageLimitError(ImageError):
+    """An image with more bytes or pixels than allowed; with higher limits it may be read."""
 
 
 class DatasetError(LookalikeError):
