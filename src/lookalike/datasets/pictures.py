@@ -11,10 +11,10 @@ from PIL import ExifTags, Image
 
 from lookalike.arrays import LabelMap
 from lookalike.errors import DatasetError, ImageError
+from lookalike.images.decoding import FORMATS, read_file
+from lookalike.images.formats import EXTENSIONS
 
-SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
-)
+SUFFIXES: Final = frozenset(f".{extension.decode()}" for extension in EXTENSIONS)
 """Endings, in lower case, of files that count as pictures."""
 
 _UPRIGHT: Final[Mapping[int, Callable[[LabelMap], LabelMap]]] = {
@@ -76,10 +76,7 @@ def read_picture(path: Path) -> bytes:
     Raises:
         ImageError: If it cannot be read, is no regular file, or is too large.
     """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})", str(path)) from error
+    return read_file(path.resolve())
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -89,18 +86,25 @@ def read_geometry(path: Path) -> Geometry:
         ImageError: If the file is missing or no picture.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            is_turned = image.format == "TIFF"
+            is_tiff = image.format == "TIFF"
+            orientation = _orientation(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(f"cannot be read as a picture ({error})", str(path)) from error
-    if not isinstance(orientation, int) or not 1 <= orientation <= 8:
-        orientation = 1
-    if is_turned and orientation >= 5:
+    if is_tiff and orientation >= 5:
         # Pillow turns TIFF files by itself and gives the size after it.
         width, height = height, width
     return Geometry(width, height, orientation)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    # Damaged metadata must not lose a sound picture, and parsing it raises anything.
+    except Exception:
+        return 1
+    return value if value in _UPRIGHT else 1
 
 
 def is_drawn_as_stored(size: tuple[int, int], geometry: Geometry) -> bool | None:
