@@ -6,17 +6,15 @@ the end. A run that is stopped anywhere is taken up by the next.
 """
 
 import os
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal
 
-from lookalike.features.extraction import ExtractedBatch, ImageEncoder, ahead, extract
+from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
 from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
@@ -146,7 +144,10 @@ class _Run:
         self._unreadable: list[bytes] = []
 
     def finish(self, encoder: ImageEncoder) -> IngestReport:
-        with closing(self._outcomes()) as outcomes:
+        size = (self._options.image_size, self._options.image_size)
+        limits, seconds = self._options.limits, self._options.seconds
+        with DecodePool(self._options.workers, size, limits, seconds) as pool:
+            outcomes = pool.decode(self._changed_paths())
             for batch in extract(outcomes, encoder, stored=self._stored):
                 self._commit(batch)
         removed = self._remove_gone()
@@ -159,55 +160,27 @@ class _Run:
             seconds=time.monotonic() - self._started,
         )
 
-    def _outcomes(self) -> Iterator[DecodedFile | FailedFile]:
-        """Decode what is new, looking only so far ahead that the workers never wait."""
-        feed: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        size = (self._options.image_size, self._options.image_size)
-        pool = DecodePool(self._options.workers, size, self._options.limits, self._options.seconds)
-        with pool, closing(ahead(pool.decode(iter(feed.get, None)), depth=64)) as decoded:
-            try:
-                yield from self._survey_and_decode(feed, decoded)
-            finally:
-                feed.put(None)
-
-    def _survey_and_decode(
-        self,
-        feed: "queue.SimpleQueue[bytes | None]",
-        decoded: Iterator[DecodedFile | FailedFile],
-    ) -> Iterator[DecodedFile | FailedFile]:
-        in_flight = 0
-        while True:
-            # The workers must always find a path in the feed, or they would wait for this loop
-            # while it waits for them.
-            while in_flight < SURVEY_CHUNK and (chunk := list(islice(self._entries, SURVEY_CHUNK))):
-                for path in self._survey(chunk):
-                    feed.put(path)
-                    in_flight += 1
-            if in_flight == 0:
-                return
-            if in_flight < SURVEY_CHUNK:
-                feed.put(None)
-                yield from decoded
-                return
-            yield next(decoded)
-            in_flight -= 1
+    def _changed_paths(self) -> Iterator[bytes]:
+        """Walk the folders and give what must be decoded, a chunk of the walk at a time."""
+        while chunk := list(islice(self._entries, SURVEY_CHUNK)):
+            yield from self._survey(chunk)
 
     def _survey(self, chunk: Sequence[FoundFile | SkippedFile]) -> Iterator[bytes]:
         """Tick off what is unchanged, note what is skipped, and give the paths to decode."""
-        skipped = [entry for entry in chunk if isinstance(entry, SkippedFile)]
-        found = [entry for entry in chunk if isinstance(entry, FoundFile)]
-        known = self._catalog.files([entry.path for entry in found])
+        known = self._catalog.files([entry.path for entry in chunk])
         unchanged = [
             record
-            for entry in found
+            for entry in chunk
             if (record := known.get(entry.path)) is not None and _is_unchanged(record, entry)
         ]
         self._tick_off(unchanged)
-        self._skip(skipped)
         settled = {record.path for record in unchanged}
-        for entry in found:
-            self._found[entry.root] += 1
-            if entry.path not in settled:
+        changed = [entry for entry in chunk if entry.path not in settled]
+        self._skip([entry for entry in changed if isinstance(entry, SkippedFile)])
+        self._unreadable.extend(e.path for e in chunk if isinstance(e, SkippedFile))
+        self._found.update(entry.root for entry in chunk if isinstance(entry, FoundFile))
+        for entry in changed:
+            if isinstance(entry, FoundFile):
                 self._roots[entry.path] = entry.root
                 yield entry.path
 
@@ -230,14 +203,14 @@ class _Run:
         )
         self._catalog.commit(Batch((), records), run=self._id)
         self._skipped.extend(Trouble(display_path(entry.path), entry.reason) for entry in entries)
-        self._unreadable.extend(entry.path for entry in entries)
         self._task.advance(len(entries))
 
     def _stored(self, hashes: Sequence[bytes]) -> set[bytes]:
         return set(self._catalog.image_ids(hashes))
 
     def _commit(self, batch: ExtractedBatch) -> None:
-        records = [self._record(outcome) for outcome in (*batch.files, *batch.failures)]
+        records = [self._record(file) for file in batch.files]
+        records += [self._record(failure) for failure in batch.failures]
         images = tuple(
             NewImage(
                 hash=image.file.hash,
@@ -295,3 +268,11 @@ class _Run:
                 Trouble(display_path(root), HELD) for root in empty if root in stored
             )
         return self._catalog.remove_unseen(self._id, present, except_below=self._unreadable)
+
+
+def _is_unchanged(record: FileRecord, entry: FoundFile | SkippedFile) -> bool:
+    """Whether a file is as it was, and there is no hope that another try goes better."""
+    if isinstance(entry, SkippedFile):
+        return record.state == "skipped" and record.reason == entry.reason
+    same = (record.size, record.mtime_ns) == (entry.size, entry.mtime_ns)
+    return same and not record.transient

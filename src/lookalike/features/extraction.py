@@ -1,16 +1,14 @@
 """The streaming way from decoded pictures to batches of embeddings.
 
-Decoding runs in worker processes, encoding here; `ahead` keeps fetching decoded pictures while the
-network is busy, so neither waits for the other. Everything between them is bounded, so memory does
-not grow with the number of pictures.
+Decoding runs in worker processes and encoding here, at the same time: the pool of workers goes on
+while the network is busy. Everything between them is bounded, so memory does not grow with the
+number of pictures.
 """
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 import numpy as np
 from jaxtyping import Float32
@@ -18,8 +16,6 @@ from numpy import ndarray
 
 from lookalike.arrays import PixelBatch
 from lookalike.images.workers import DecodedFile, FailedFile
-
-Item = TypeVar("Item")
 
 ENCODE_BATCH: Final = 32
 """Pictures per run of the network: more gains nothing on a processor."""
@@ -162,67 +158,3 @@ class _Gathering:
 
 def _without_pixels(file: DecodedFile) -> DecodedFile:
     return replace(file, pixels=np.empty((0, 0, 3), np.uint8))
-
-
-@dataclass(slots=True)
-class _Failure:
-    error: BaseException
-
-
-@dataclass(slots=True)
-class _End:
-    pass
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """State shared between the thread that fetches and the caller who consumes."""
-
-    queue: "queue.Queue[object]"
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def put(self, item: object) -> None:
-        while not self.stopped.is_set():
-            try:
-                self.queue.put(item, timeout=0.2)
-                return
-            except queue.Full:
-                continue
-
-
-def ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
-    """Fetch up to `depth` items in a thread while the caller works on earlier ones.
-
-    The order is kept and an exception reaches the caller in its place. When the caller stops
-    early, the thread finishes the item at hand, closes `items` if it is a generator, and ends.
-
-    Example:
-        >>> list(ahead(range(3), depth=2))
-        [0, 1, 2]
-    """
-    state = _Ahead(queue.Queue(maxsize=depth))
-    thread = threading.Thread(target=_fetch, args=(items, state), daemon=True, name="fetch-ahead")
-    thread.start()
-    try:
-        while not isinstance(item := state.queue.get(), _End):
-            if isinstance(item, _Failure):
-                raise item.error
-            yield item  # type: ignore[misc]
-    finally:
-        state.stopped.set()
-        thread.join()
-
-
-def _fetch(items: Iterable[object], state: _Ahead) -> None:
-    try:
-        for item in items:
-            state.put(item)
-            if state.stopped.is_set():
-                break
-    except BaseException as error:  # whatever it is, it belongs to the caller
-        state.put(_Failure(error))
-    finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
-        state.put(_End())
