@@ -1,0 +1,127 @@
+"""What goes into a catalog and what comes out of it.
+
+An *image* is a content: equal bytes are one image, however many files hold them. A *file* is a
+path that was seen. Paths are bytes, since file names need not be text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from jaxtyping import Float32
+from numpy import ndarray
+
+from lookalike.errors import UsageError
+
+FileState: TypeAlias = Literal["indexed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewImage:
+    """A content seen for the first time.
+
+    Attributes:
+        hash: Content hash of the file's bytes.
+        n_bytes: Length of the file.
+        width: Pixels, after orientation.
+        height: Pixels, after orientation.
+        format: Name of the file format, for instance `JPEG`.
+        embeddings: One vector for each descriptor of the catalog.
+        labels: Names and probabilities that the model predicts.
+    """
+
+    hash: bytes
+    n_bytes: int
+    width: int
+    height: int
+    format: str
+    embeddings: Mapping[str, Float32[ndarray, " _"]]
+    labels: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A path that was seen, and what became of it.
+
+    Attributes:
+        path: Absolute.
+        root: The folder or file, given by the user, under which it was found.
+        size: Bytes when it was read; `None` if it was not.
+        mtime_ns: Time of last change when it was read, nanoseconds; `None` if it was not.
+        state: What became of it.
+        hash: Content hash; `None` where the content was not read.
+        reason: Why it is not indexed.
+        transient: Whether the same file may well succeed next time.
+
+    Raises:
+        UsageError: If an indexed file lacks its hash, or another one its reason.
+    """
+
+    path: bytes
+    root: bytes
+    size: int | None
+    mtime_ns: int | None
+    state: FileState
+    hash: bytes | None
+    reason: str | None
+    transient: bool = False
+
+    def __post_init__(self) -> None:
+        if self.state == "indexed" and self.hash is None:
+            raise UsageError(f"indexed file {self.path!r} has no content hash; give it one")
+        if self.state != "indexed" and self.reason is None:
+            raise UsageError(f"{self.state} file {self.path!r} has no reason; give one")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is stored together or not at all.
+
+    Attributes:
+        images: Contents seen for the first time; each is held by at least one of `files`.
+        files: Files indexed, failed or skipped. An indexed one holds one of `images` or an image
+            that is stored already.
+    """
+
+    images: tuple[NewImage, ...]
+    files: tuple[FileRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """A stored image.
+
+    Attributes:
+        id: Never used for another image, even after this one is gone.
+        hash: Content hash.
+        n_bytes: Length of the file.
+        width: Pixels, after orientation.
+        height: Pixels, after orientation.
+        format: Name of the file format.
+        paths: All files that hold it, ascending; at least one.
+        labels: Names and probabilities, most probable first.
+    """
+
+    id: int
+    hash: bytes
+    n_bytes: int
+    width: int
+    height: int
+    format: str
+    paths: tuple[bytes, ...]
+    labels: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run over the folders.
+
+    Attributes:
+        id: Number of the run, counted from 1.
+        started: Seconds since 1970.
+        finished: Seconds since 1970; `None` if it was interrupted or is still going on.
+    """
+
+    id: int
+    started: float
+    finished: float | None
