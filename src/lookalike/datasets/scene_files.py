@@ -11,10 +11,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,10 +72,7 @@ def write_coco(folder: Path, job: Job, workers: int | None, task: Task) -> None:
     (folder / "images").mkdir()
     (folder / "annotations").mkdir()
     runs = _divide(job, workers or _processors())
-    if len(runs) == 1:
-        records = [record for record in _counted(_draw(job), task)]
-    else:
-        records = _draw_in_processes(runs, task)
+    records = _draw_in_processes(runs, task) if len(runs) > 1 else list(_counted(_draw(job), task))
     _write_annotations(folder / "annotations", records, job)
 
 
@@ -92,10 +91,7 @@ def _divide(job: Job, workers: int) -> list[Job]:
     n_scenes = job.stop - job.start
     n_runs = max(1, min(workers, n_scenes // _SCENES_PER_WORKER))
     edges = [job.start + n_scenes * i // n_runs for i in range(n_runs + 1)]
-    return [
-        Job(job.folder, job.seed, start, stop, job.px, job.mirrored)
-        for start, stop in zip(edges, edges[1:], strict=False)
-    ]
+    return [replace(job, start=start, stop=stop) for start, stop in pairwise(edges)]
 
 
 def _draw(job: Job) -> Iterator[list[Record]]:
@@ -165,28 +161,33 @@ def _draw_in_process(run: Job, task: Task, lock: threading.Lock) -> list[Record]
     known = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(known)}
     records: list[Record] = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
-    ) as worker:
-        assert_pipes = worker.stdout is not None and worker.stderr is not None
+    # What a worker complains of goes to a file: nobody reads a second pipe while it works.
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, env=env) as worker,
+    ):
         for line in worker.stdout or ():
             scene = json.loads(line)
             records.extend(scene)
             with lock:
                 task.advance(len(scene))
-        complaint = worker.stderr.read().decode(errors="replace") if assert_pipes else ""
-    if worker.returncode != 0:
-        raise EnvironmentFault(_last_line(complaint, worker.returncode))
+        worker.wait()
+        if worker.returncode != 0:
+            complaints.seek(0)
+            raise EnvironmentFault(_last_line(complaints.read(), worker.returncode))
     return records
 
 
-def _last_line(complaint: str, code: int) -> str:
-    last = (complaint.strip().splitlines() or [f"exit code {code}"])[-1]
+def _last_line(complaints: bytes, code: int) -> str:
+    lines = complaints.decode(errors="replace").strip().splitlines()
+    last = lines[-1] if lines else f"exit code {code}"
     return f"a process that draws scenes failed: {last}; check space and rights of the folder"
 
 
 def _write_annotations(folder: Path, records: Sequence[Record], job: Job) -> None:
-    images, objects, captions = [], [], []
+    images: list[Record] = []
+    objects: list[Record] = []
+    captions: list[Record] = []
     for image_id, record in enumerate(records, start=1):
         known = {key: record[key] for key in ("file_name", "width", "height", "light")}
         images.append({"id": image_id, **known})

@@ -9,19 +9,21 @@ a set of scenes is a COCO folder like any other::
     annotations/captions.json
 """
 
+import glob
 import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from lookalike.arrays import VOID, LabelMap, Pixels
-from lookalike.datasets.base import Dataset
+from lookalike.datasets.coco import CocoDataset, Level, open_coco
 from lookalike.datasets.scene_files import Job, scene_generator, write_coco
 from lookalike.datasets.scene_painting import (
     CLASSES,
@@ -63,6 +65,9 @@ MAX_SCENES: Final = 1_000_000
 """More scenes than this in one set are taken for a slip of the keyboard."""
 
 _PICTURES_PX: Final = 128
+
+_ABANDONED_SECONDS: Final = 24 * 3600
+"""Partial sets that nobody has added to for this long belong to no running process."""
 
 
 def write_scenes(
@@ -113,19 +118,29 @@ def write_mirror_pairs(
     _write(Path(folder), Job("", seed, 0, n, pictures_px, mirrored=True), progress, workers)
 
 
-def open_scenes(n: int, seed: int = 0, *, progress: Progress = SILENT) -> Dataset:
+def open_scenes(
+    n: int, seed: int = 0, *, level: Level = "names", progress: Progress = SILENT
+) -> CocoDataset:
     """Open `n` generated scenes, drawn at the first use and kept in the cache folder.
 
     The cache folder is `LOOKALIKE_CACHE` or, where that is not set, the user's cache folder of the
     platform. Several processes may open the same set at once.
 
+    Args:
+        n: Number of scenes.
+        seed: Decides everything.
+        level: Whether each kind of thing and stuff is a class, or each group of kinds.
+        progress: Told of each scene that is drawn.
+
     Raises:
         UsageError: If a number is out of range.
         EnvironmentFault: If the cache folder cannot be written.
     """
-    from lookalike.datasets.coco import open_coco  # noqa: PLC0415
-
-    return open_coco(cached_scenes(n, seed, progress=progress))
+    dataset = open_coco(cached_scenes(n, seed, progress=progress), level)
+    dataset.name = f"scenes:{n}:{seed}"
+    if level == "names":
+        dataset.palette = PALETTE
+    return dataset
 
 
 def cached_scenes(n: int, seed: int = 0, *, progress: Progress = SILENT) -> Path:
@@ -164,7 +179,8 @@ def colorize(label_map: LabelMap, palette: tuple[tuple[int, int, int], ...] = PA
     """
     colors = np.full((VOID + 1, 3), 128, np.uint8)
     colors[: len(palette)] = palette
-    return colors[label_map]
+    drawn: Pixels = colors[label_map]
+    return drawn
 
 
 def _check(n: int, seed: int, pictures_px: int) -> None:
@@ -200,6 +216,7 @@ def _made_whole(folder: Path, *, is_cache: bool) -> Iterator[Path]:
     if not is_cache and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists already; choose a new folder for the scenes")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     partial.mkdir()
     try:
@@ -212,3 +229,11 @@ def _made_whole(folder: Path, *, is_cache: bool) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what processes that were killed while drawing this set left behind."""
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
