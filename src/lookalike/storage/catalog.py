@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Catalog:
                 writing.create_temporary_tables(connection)
 
     @classmethod
-    def create(cls, path: Path, descriptors: Mapping[str, int]) -> Self:
+    def create(cls, path: Path, descriptors: Mapping[str, int]) -> "Catalog":
         """Make a new, empty catalog and open it for writing.
 
         Args:
@@ -68,7 +68,7 @@ class Catalog:
             raise
 
     @classmethod
-    def open(cls, path: Path, *, writable: bool = False) -> Self:
+    def open(cls, path: Path, *, writable: bool = False) -> "Catalog":
         """Open a catalog; for writing, an older one is brought up to date first.
 
         Raises:
@@ -91,7 +91,7 @@ class Catalog:
         """Close the file; closing twice does no harm."""
         self._database.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Catalog":
         return self
 
     def __exit__(

@@ -57,10 +57,11 @@ def begin_run(connection: sqlite3.Connection, now: float) -> int:
 
 def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str, int]) -> None:
     """Store a batch and tick off its files; see `Catalog.commit`."""
-    packed = vectors.pack(batch.images, descriptors)
+    images = list({image.hash: image for image in batch.images}.values())
+    packed = vectors.pack(images, descriptors)
     revision = next_revision(connection)
     failpoint("storage.commit.begin")
-    new = _insert_images(connection, batch.images)
+    new = _insert_images(connection, images)
     failpoint("storage.commit.images")
     for name, rows in packed.items():
         vectors.insert(connection, name, [row for row in rows if row[0] in new])
