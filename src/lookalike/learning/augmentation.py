@@ -1,0 +1,66 @@
+"""Random views of a picture and, in the same place, of its label map.
+
+One affine map per picture moves both; colors change in the picture alone. A mirrored picture has a
+mirrored label map, whose code is another one: codes are computed from the view, never stored.
+"""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+def random_views(n: int, smallest_crop: float, generator: Generator) -> Float[Tensor, "n 2 3"]:
+    """Draw affine maps: a crop with sides between `smallest_crop` and 1, every other one mirrored.
+
+    Height and width of the crop are drawn apart, which also changes the proportions a little. The
+    crop never leaves the picture. Coordinates run from −1 to 1 over the picture.
+    """
+    sides = smallest_crop + (1 - smallest_crop) * torch.rand(n, 2, generator=generator)
+    room = 1 - sides
+    centers = room * (2 * torch.rand(n, 2, generator=generator) - 1)
+    mirrored = torch.rand(n, generator=generator) < 0.5
+    views = torch.zeros(n, 2, 3)
+    views[:, 0, 0] = torch.where(mirrored, -sides[:, 0], sides[:, 0])
+    views[:, 1, 1] = sides[:, 1]
+    views[:, :, 2] = centers
+    return views
+
+
+def view_pixels(
+    pixels: UInt8[Tensor, "batch height width 3"], views: Float[Tensor, "batch 2 3"], size: int
+) -> Float[Tensor, "batch 3 size size"]:
+    """Show pictures through `views`, bilinearly, values from 0 to 255."""
+    images = pixels.permute(0, 3, 1, 2).float()
+    cells = functional.affine_grid(views, [len(views), 3, size, size], align_corners=False)
+    return functional.grid_sample(images, cells, padding_mode="border", align_corners=False)
+
+
+def view_label_maps(
+    label_maps: UInt8[Tensor, "batch height width"], views: Float[Tensor, "batch 2 3"], grid: int
+) -> UInt8[Tensor, "batch grid grid"]:
+    """Show label maps through `views`, taking the nearest value: classes are never mixed."""
+    values = label_maps.unsqueeze(1).float()
+    cells = functional.affine_grid(views, [len(views), 1, grid, grid], align_corners=False)
+    shown = functional.grid_sample(
+        values, cells, mode="nearest", padding_mode="border", align_corners=False
+    )
+    return shown.squeeze(1).to(torch.uint8)
+
+
+def jitter_colors(
+    images: Float[Tensor, "batch 3 height width"], strength: float, generator: Generator
+) -> Float[Tensor, "batch 3 height width"]:
+    """Change brightness, contrast, saturation and tint of each picture at random.
+
+    Each factor lies in `1 ± strength` (tint: a third of it, per channel); values stay in 0 to 255.
+    """
+    n = len(images)
+    draws = 2 * torch.rand(n, 6, 1, 1, generator=generator).to(images.device) - 1
+    brightness, contrast, saturation = (1 + strength * draws[:, i : i + 1] for i in range(3))
+    tint = 1 + strength / 3 * draws[:, 3:6]
+    gray = images.mean(dim=1, keepdim=True)
+    saturated = gray + saturation * (images - gray)
+    middle = gray.mean(dim=(2, 3), keepdim=True)
+    contrasted = middle + contrast * (saturated - middle)
+    return (contrasted * brightness * tint).clamp(0, 255)

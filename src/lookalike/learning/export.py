@@ -1,0 +1,182 @@
+"""From PyTorch to the model folder: ONNX files, checked against what was trained."""
+
+import warnings
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+import torch
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lookalike.errors import ModelError
+from lookalike.failpoints import failpoint
+from lookalike.learning.checkpoints import sync_folder
+from lookalike.learning.network import Network
+from lookalike.learning.self_encoders import SelfEncoder
+from lookalike.model_folder import NETWORK, SELF_DECODER, SELF_ENCODER, ModelCard, write_card
+
+_OPSET: Final = 17
+_TOLERANCE: Final = 1e-3
+"""Largest difference of one value; embeddings and probabilities are of the order of 1."""
+_SMALLEST_COSINE: Final = 0.9999
+
+
+class ExportedNetwork(nn.Module):
+    """The network as others call it: picture bytes in, embeddings and probabilities out."""
+
+    def __init__(self, network: Network, is_single_label: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.is_single_label = is_single_label
+
+    def forward(self, images: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
+        """Return content, layout (if there is a code head) and label probabilities."""
+        predicted = self.network(images.permute(0, 3, 1, 2).float())
+        content = functional.normalize(predicted.content, dim=1)
+        logits = predicted.label_logits
+        labels = logits.softmax(dim=1) if self.is_single_label else logits.sigmoid()
+        if predicted.code is None:
+            return content, labels
+        return content, predicted.code, labels
+
+
+class ExportedEncoder(nn.Module):
+    """Label map → z-scored code."""
+
+    def __init__(self, self_encoder: SelfEncoder) -> None:
+        super().__init__()
+        self.self_encoder = self_encoder
+
+    def forward(self, label_maps: UInt8[Tensor, "batch grid grid"]) -> Tensor:
+        """Return the z-scored code of each label map."""
+        return self.self_encoder.encode(label_maps)
+
+
+class ExportedDecoder(nn.Module):
+    """z-scored code → probabilities."""
+
+    def __init__(self, self_encoder: SelfEncoder) -> None:
+        super().__init__()
+        self.self_encoder = self_encoder
+
+    def forward(self, code: Float[Tensor, "batch code_dim"]) -> Tensor:
+        """Return the probability of each label map value in each cell."""
+        return self.self_encoder.probabilities(code)
+
+
+def export_model(
+    folder: Path,
+    network: Network,
+    self_encoder: SelfEncoder | None,
+    *,
+    is_single_label: bool,
+    pixels: UInt8[Tensor, "batch size size 3"],
+    label_maps: UInt8[Tensor, "batch grid grid"] | None,
+) -> dict[str, float]:
+    """Write the ONNX files and compare their outputs with PyTorch's on real pictures.
+
+    Args:
+        folder: An existing folder.
+        network: The trained network, on the CPU.
+        self_encoder: The trained self-encoder, on the CPU; `None` without self-encoding.
+        is_single_label: Whether labels are a softmax.
+        pixels: Pictures to compare on, at least one.
+        label_maps: Label maps to compare on; needed with a self-encoder.
+
+    Returns:
+        `parity_max_difference` and `parity_min_cosine` over all outputs.
+
+    Raises:
+        ModelError: If an exported file computes something else.
+    """
+    has_code = self_encoder is not None
+    outputs = ["content", "layout", "labels"] if has_code else ["content", "labels"]
+    parts: list[tuple[str, nn.Module, str, Tensor, list[str]]] = [
+        (NETWORK, ExportedNetwork(network, is_single_label), "images", pixels, outputs)
+    ]
+    if self_encoder is not None and label_maps is not None:
+        with torch.no_grad():
+            codes = self_encoder.eval().encode(label_maps)
+        parts += [
+            (SELF_ENCODER, ExportedEncoder(self_encoder), "label_maps", label_maps, ["code"]),
+            (SELF_DECODER, ExportedDecoder(self_encoder), "code", codes, ["probabilities"]),
+        ]
+    differences, cosines = [], []
+    for name, module, input_name, example, output_names in parts:
+        _write_onnx(folder / name, module.eval(), input_name, example, output_names)
+        difference, cosine = compare(folder / name, module, input_name, example)
+        differences.append(difference)
+        cosines.append(cosine)
+    return {
+        "parity_max_difference": max(differences),
+        "parity_min_cosine": min(cosines),
+    }
+
+
+def _write_onnx(
+    path: Path, module: nn.Module, input_name: str, example: Tensor, outputs: list[str]
+) -> None:
+    with warnings.catch_warnings():
+        # The exporter through TorchScript is marked as old, but for these plain graphs it is
+        # twenty times faster than its successor and folds normalization into convolutions.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module,
+            (example[:2],),
+            str(path),
+            input_names=[input_name],
+            output_names=outputs,
+            dynamic_axes={name: {0: "batch"} for name in (input_name, *outputs)},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+
+
+@torch.no_grad()
+def compare(path: Path, module: nn.Module, input_name: str, example: Tensor) -> tuple[float, float]:
+    """Return the largest difference and the smallest cosine between an ONNX file and its module.
+
+    Raises:
+        ModelError: If they differ by more than rounding.
+    """
+    expected = module(example)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    found = session.run(None, {input_name: example.numpy()})
+    pairs = [(a, b.numpy()) for a, b in zip(found, expected, strict=True)]
+    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
+    cosine = min(_smallest_cosine(a, b) for a, b in pairs)
+    if not (difference <= _TOLERANCE and cosine >= _SMALLEST_COSINE):
+        raise ModelError(
+            f"{path.name} differs from the trained network by {difference:.2g} "
+            f"(cosine {cosine:.6f}); at most {_TOLERANCE:g} is rounding; "
+            "train in float32 or report this with the recipe"
+        )
+    return difference, cosine
+
+
+def _smallest_cosine(a: Float[ndarray, "..."], b: Float[ndarray, "..."]) -> float:
+    rows_a, rows_b = a.reshape(len(a), -1).astype(float), b.reshape(len(b), -1).astype(float)
+    lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
+    return float(((rows_a * rows_b).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
+
+
+def publish(temporary: Path, out: Path, card: ModelCard) -> ModelCard:
+    """Write the card and give the finished folder its name, in one step.
+
+    Returns:
+        The card with the checksums of all files.
+    """
+    card = write_card(temporary, card)
+    sync_folder(temporary)
+    failpoint("learning.model.written")
+    temporary.replace(out)
+    sync_folder(out.parent)
+    failpoint("learning.model.renamed")
+    return card

@@ -1,0 +1,157 @@
+"""The second and third stage: the network learns labels and codes, then both learn together."""
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Generator, Tensor, nn
+
+from lookalike.learning.augmentation import (
+    jitter_colors,
+    random_views,
+    view_label_maps,
+    view_pixels,
+)
+from lookalike.learning.devices import derive_seed
+from lookalike.learning.held_out import HeldOut
+from lookalike.learning.losses import Scalar, code_loss, label_loss
+from lookalike.learning.network import Network
+from lookalike.learning.recipes import Recipe
+from lookalike.learning.self_encoders import SelfEncoder
+from lookalike.learning.self_encoding import calibrate
+from lookalike.learning.stages import Averages, Material, Steps, make_optimizer
+from lookalike.progress import Task
+
+
+class NetworkStage:
+    """The network learns labels and codes; in the last epochs the self-encoder moves with it.
+
+    `L = L_cls + λ·L_reg`. While the self-encoder is frozen its codes are the targets. In the joint
+    epochs gradients reach it too, and `L_rec + λ·L_pred` is added: the loss of reconstructing the
+    label map from its own code, without which codes would collapse to something easily predicted,
+    and from the code predicted for the photograph. Codes stay z-scored, over each batch.
+
+    Without a self-encoder the same steps are taken for the labels alone.
+    """
+
+    name = "network"
+
+    def __init__(
+        self,
+        network: Network,
+        self_encoder: SelfEncoder | None,
+        material: Material,
+        held_out: HeldOut,
+        n_epochs: int,
+    ) -> None:
+        self.network, self.self_encoder = network, self_encoder
+        self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
+        self.title = "Learning labels and codes" if self_encoder else "Learning labels"
+        modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
+        self.optimizer: torch.optim.Optimizer = make_optimizer(modules, material.recipe)
+        n_steps = n_epochs * material.steps_per_epoch
+        self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
+        self._first_joint = n_epochs - round(material.recipe.joint_share * n_epochs)
+        self._codes = _CodeSource(material.recipe, len(material.pictures))
+
+    def is_joint(self, epoch: int) -> bool:
+        """Tell whether the self-encoder learns in this epoch."""
+        has_maps = self.self_encoder is not None and self._codes.noise is None
+        return has_maps and epoch >= self._first_joint
+
+    def label(self, epoch: int) -> str:
+        """Return the name shown to people."""
+        return "joint" if self.is_joint(epoch) else self.name
+
+    def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
+        """Train one epoch and return its mean losses."""
+        self.network.train()
+        if self.self_encoder is not None:
+            self.self_encoder.train(self.is_joint(epoch))
+        averages = Averages(task)
+        first = epoch * self.material.steps_per_epoch
+        for step, positions in enumerate(self.material.batches(generator), start=first):
+            losses = self._losses(positions, generator, is_joint=self.is_joint(epoch))
+            self._steps.take(self._total(losses), step)
+            averages.add(losses, len(positions))
+        return averages.means()
+
+    def measure(self, limit: int | None) -> dict[str, float]:
+        """Measure labels, and label maps reconstructed and predicted, of held-out pictures."""
+        figures = self.held_out.measure_network(self.network, self.self_encoder, limit)
+        if self.self_encoder is not None:
+            figures |= self.held_out.measure_self_encoder(self.self_encoder, limit)
+        return figures
+
+    def finish(self) -> None:
+        """Fix the z-score anew, if the self-encoder has moved."""
+        if self.self_encoder is not None and self.is_joint(self.n_epochs - 1):
+            calibrate(self.self_encoder, self.material)
+
+    def _total(self, losses: dict[str, Scalar]) -> Scalar:
+        weight = self.material.recipe.code_weight
+        weights = {"code_loss": weight, "predicted_map_loss": weight}
+        return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
+
+    def _losses(
+        self, positions: Int64[Tensor, " batch"], generator: Generator, *, is_joint: bool
+    ) -> dict[str, Scalar]:
+        material = self.material
+        views = random_views(len(positions), material.recipe.smallest_crop, generator)
+        images = self._images(positions, views, generator)
+        labels = material.pictures.take_labels(positions).to(material.device.name)
+        with material.device.autocast():
+            predicted = self.network(images)
+        losses = {
+            "label_loss": label_loss(predicted.label_logits, labels, material.is_single_label)
+        }
+        if self.self_encoder is None:
+            return losses
+        if self._codes.noise is not None:
+            noise = self._codes.noise[positions].to(material.device.name)
+            return losses | {"code_loss": code_loss(predicted.code, noise)}
+        label_maps = material.pictures.take_label_maps(self._codes.sources[positions])
+        shown = view_label_maps(label_maps, views, material.recipe.grid).to(material.device.name)
+        if is_joint:
+            return losses | self._joint_losses(self.self_encoder, predicted.code, shown)
+        with torch.no_grad(), material.device.autocast():
+            code = self.self_encoder.encode(shown)
+        return losses | {"code_loss": code_loss(predicted.code, code)}
+
+    def _joint_losses(
+        self,
+        self_encoder: SelfEncoder,
+        predicted: Float[Tensor, "batch code_dim"],
+        shown: UInt8[Tensor, "batch grid grid"],
+    ) -> dict[str, Scalar]:
+        with self.material.device.autocast():
+            code, logits = self_encoder(shown)
+            predicted_logits = self_encoder.decode(predicted)
+        return {
+            "code_loss": code_loss(predicted, code),
+            "map_loss": self_encoder.loss(logits, shown),
+            "predicted_map_loss": self_encoder.loss(predicted_logits, shown),
+        }
+
+    def _images(
+        self,
+        positions: Int64[Tensor, " batch"],
+        views: Float[Tensor, "batch 2 3"],
+        generator: Generator,
+    ) -> Float[Tensor, "batch 3 size size"]:
+        device, recipe = self.material.device.name, self.material.recipe
+        pixels = self.material.pictures.take_pixels(positions).to(device)
+        images = view_pixels(pixels, views.to(device), recipe.image_size)
+        images = jitter_colors(images, recipe.color_jitter, generator)
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class _CodeSource:
+    """Whose code each picture is given: its own, or for controls another's or mere noise."""
+
+    def __init__(self, recipe: Recipe, n: int) -> None:
+        generator = Generator().manual_seed(derive_seed(recipe.seed, "code control"))
+        self.sources: Int64[Tensor, " items"] = torch.arange(n)
+        self.noise: Float[Tensor, "items code_dim"] | None = None
+        if recipe.code_control == "shuffled":
+            self.sources = torch.randperm(n, generator=generator)
+        if recipe.code_control == "noise":
+            self.noise = torch.randn(n, recipe.code_dim, generator=generator)

@@ -1,0 +1,94 @@
+"""What is made small while learning."""
+
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from lookalike.arrays import VOID
+
+Scalar: TypeAlias = Float[Tensor, ""]
+
+
+def label_loss(
+    logits: Float[Tensor, "batch classes"],
+    labels: Bool[Tensor, "batch classes"],
+    is_single_label: bool,
+) -> Scalar:
+    """Classification loss `L_cls`, mean over the batch.
+
+    Several labels per picture: mean over classes of the binary cross-entropy of `σ(logit)`. One
+    label per picture: cross-entropy of the softmax.
+    """
+    if is_single_label:
+        return functional.cross_entropy(logits, labels.int().argmax(dim=1))
+    return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+
+
+def code_loss(
+    predicted: Float[Tensor, "batch code_dim"], code: Float[Tensor, "batch code_dim"]
+) -> Scalar:
+    """Regression loss `L_reg = ||ẑ − z||² / code_dim`, mean over the batch.
+
+    With z-scored codes, predicting the mean of all codes costs 1.
+    """
+    return functional.mse_loss(predicted, code)
+
+
+def map_loss(
+    logits: Float[Tensor, "batch values grid grid"],
+    label_maps: UInt8[Tensor, "batch grid grid"],
+    weights: Float[Tensor, " values"],
+) -> Scalar:
+    """Weighted cross-entropy of the per-cell softmax: `−(1/n) Σ α_c ln Y_c`.
+
+    Args:
+        logits: One per label map value, background first.
+        label_maps: True values; `VOID` cells are ignored and not counted in `n`.
+        weights: `α` of each value.
+
+    Returns:
+        Mean over all cells that are not void; 0 if all are.
+    """
+    targets = label_maps.long()
+    total = functional.cross_entropy(logits, targets, weights, ignore_index=VOID, reduction="sum")
+    return total / (targets != VOID).sum().clamp(min=1)
+
+
+def sigmoid_map_loss(
+    logits: Float[Tensor, "batch values grid grid"],
+    label_maps: UInt8[Tensor, "batch grid grid"],
+    weights: Float[Tensor, " values"],
+) -> Scalar:
+    """Weighted cross-entropy of sigmoids against the one-hot map, as in the dense autoencoder.
+
+    `−(1/n) Σ_cells α_true Σ_c [x_c ln y_c + (1 − x_c) ln(1 − y_c)]`, void cells ignored.
+    """
+    targets = label_maps.long()
+    known = targets != VOID
+    targets = targets * known
+    one_hot = functional.one_hot(targets, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+    per_cell = functional.binary_cross_entropy_with_logits(logits, one_hot, reduction="none")
+    weighted = per_cell.sum(dim=1) * weights.to(logits.dtype)[targets] * known
+    return weighted.sum() / known.sum().clamp(min=1)
+
+
+def value_weights(counts: Int64[Tensor, " values"], power: float = 0.5) -> Float[Tensor, " values"]:
+    """Weights `α_c ∝ f_c^−power` of label map values with shares `f_c`, 1 for the mean cell.
+
+    Args:
+        counts: Cells of each value in the training maps.
+        power: 0 weights all values alike, 1 by inverse frequency. Values that never occur get
+            the largest weight of those that do.
+
+    Example:
+        >>> value_weights(torch.tensor([90, 10]), power=1.0)
+        tensor([0.5556, 5.0000])
+    """
+    shares = counts.double() / counts.sum().clamp(min=1)
+    rarest = shares[shares > 0].min() if (shares > 0).any() else torch.tensor(1.0)
+    weights = shares.clamp(min=float(rarest)) ** -power
+    mean = (shares * weights).sum()
+    return (weights / mean.clamp(min=1e-12)).float()

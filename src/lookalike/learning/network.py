@@ -1,0 +1,84 @@
+"""The network: a backbone, a label head and a code head."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lookalike.learning.backbones import BACKBONES, ResidualBackbone
+from lookalike.learning.recipes import Recipe
+
+_MEAN: Final = (121.0, 115.0, 104.0)
+_DEVIATION: Final = 64.0
+_CODE_CHANNELS: Final = 48
+"""Channels kept in each cell before all cells are joined for the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network says about a batch.
+
+    Attributes:
+        content: Penultimate features, not yet of unit length.
+        label_logits: One per class.
+        code: Predicted z-scored code; `None` without a code head.
+    """
+
+    content: Float[Tensor, "batch content_dim"]
+    label_logits: Float[Tensor, "batch classes"]
+    code: Float[Tensor, "batch code_dim"] | None
+
+
+class Network(nn.Module):
+    """Predicts labels and layout code of a picture.
+
+    The label head sees features pooled over the whole picture, so `content` says what is there;
+    the code head sees every cell of the feature map in its place, so `layout` says where.
+    """
+
+    mean: Float[Tensor, "1 3 1 1"]
+
+    def __init__(
+        self, backbone: ResidualBackbone, n_classes: int, content_dim: int, code_dim: int
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.projection = nn.Sequential(
+            nn.Linear(2 * backbone.n_channels, content_dim, bias=False), nn.BatchNorm1d(content_dim)
+        )
+        self.label_head = nn.Linear(content_dim, n_classes)
+        self.code_head: nn.Module | None = None
+        if code_dim:
+            self.code_head = _code_head(backbone, code_dim)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
+        """Return the prediction for RGB images with values from 0 to 255."""
+        feature_map = self.backbone((images - self.mean) / _DEVIATION)
+        # The mean tells how much there is of something, the maximum that there is a little.
+        pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
+        content = self.projection(pooled)
+        code = self.code_head(feature_map).float() if self.code_head is not None else None
+        return Prediction(content.float(), self.label_head(content).float(), code)
+
+
+def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
+    """Build the network a recipe asks for, with weights from the current random state.
+
+    The code head is drawn last, so that the rest starts alike with and without it.
+    """
+    backbone = BACKBONES[recipe.backbone](recipe.image_size)
+    code_dim = recipe.code_dim if has_code else 0
+    return Network(backbone, n_classes, recipe.content_dim, code_dim)
+
+
+def _code_head(backbone: ResidualBackbone, code_dim: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(backbone.n_channels, _CODE_CHANNELS, 1, bias=False),
+        nn.BatchNorm2d(_CODE_CHANNELS),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim),
+    )

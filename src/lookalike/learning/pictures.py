@@ -1,0 +1,240 @@
+"""Pictures and label maps as the network wants them, in files that are mapped into memory.
+
+Every picture is decoded once, at the size of training, and streamed to a file of the training
+folder. Batches read from the mapped file, so memory does not grow with the data set: the system
+keeps in memory what fits and drops the rest.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from lookalike.arrays import VOID, LabelMap, Pixels
+from lookalike.datasets.base import Dataset, LabeledImage
+from lookalike.errors import DatasetError, ImageError
+from lookalike.images.decoding import PREPROCESS_VERSION, decode
+from lookalike.progress import Progress
+
+_DECODERS: Final = 2
+_AHEAD: Final = 32
+"""Pictures decoded ahead of the one being written: bounds memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Decoded pictures of a data set.
+
+    Attributes:
+        pixels: RGB, mapped from a file.
+        label_maps: Label maps, mapped from a file; `None` where the data set has none.
+        labels: Which classes each picture has.
+        unreadable: Names of pictures left out, with the reason.
+    """
+
+    pixels: UInt8[ndarray, "items side side 3"]
+    label_maps: UInt8[ndarray, "items map_side map_side"] | None
+    labels: Bool[ndarray, "items classes"]
+    unreadable: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take_pixels(self, positions: Tensor) -> UInt8[Tensor, "batch side side 3"]:
+        """Return a batch of pictures."""
+        return torch.from_numpy(self.pixels[positions.numpy()])
+
+    def take_label_maps(self, positions: Tensor) -> UInt8[Tensor, "batch map_side map_side"]:
+        """Return a batch of label maps.
+
+        Raises:
+            DatasetError: If the data set has none.
+        """
+        if self.label_maps is None:
+            raise DatasetError("these pictures have no label maps; learn from a set that has them")
+        return torch.from_numpy(self.label_maps[positions.numpy()])
+
+    def take_labels(self, positions: Tensor) -> Bool[Tensor, "batch classes"]:
+        """Return the labels of a batch."""
+        return torch.from_numpy(self.labels[positions.numpy()])
+
+
+def blocks(n: int, size: int = 256) -> Iterator[Int64[Tensor, " block"]]:
+    """Give the positions 0 to `n − 1` in order, `size` at a time."""
+    for first in range(0, n, size):
+        yield torch.arange(first, min(n, first + size))
+
+
+def split_positions(dataset: Dataset, held_out: float = 0.1) -> tuple[list[int], list[int]]:
+    """Divide a data set into pictures to learn from and pictures to measure on.
+
+    A hash of the name decides, so a picture stays on its side when others are added.
+    """
+    learned: list[int] = []
+    measured: list[int] = []
+    for position in range(len(dataset)):
+        digest = hashlib.blake2b(
+            dataset[position].name.encode(), digest_size=8, person=b"learning"
+        ).digest()
+        share = int.from_bytes(digest, "big") / 2**64
+        (measured if share < held_out else learned).append(position)
+    return learned, measured
+
+
+def fingerprint(dataset: Dataset, positions: Sequence[int]) -> str:
+    """Return a digest of classes, names and labels: what a resumed run must find unchanged."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr((dataset.classes, dataset.has_label_maps, PREPROCESS_VERSION)).encode())
+    for position in positions:
+        image = dataset[position]
+        digest.update(repr((image.name, image.labels)).encode())
+    return digest.hexdigest()
+
+
+def load_pictures(
+    dataset: Dataset,
+    positions: Sequence[int],
+    files: Path,
+    *,
+    side: int,
+    map_side: int,
+    progress: Progress,
+) -> Pictures:
+    """Decode pictures into files beginning with `files`, or map the files of an earlier run.
+
+    Pictures that cannot be read are left out and named in `unreadable`.
+
+    Args:
+        dataset: Where the pictures come from.
+        positions: Which of them.
+        files: Folder and first part of the names of the files.
+        side: Side of the squares that pictures are stretched to.
+        map_side: The same for label maps.
+        progress: Where progress is shown.
+
+    Raises:
+        DatasetError: If no picture can be read, or a label map contradicts the classes.
+    """
+    wanted = {"fingerprint": fingerprint(dataset, positions), "side": side, "map_side": map_side}
+    listing = files.with_name(f"{files.name}.json")
+    content = json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else {}
+    if any(content.get(key) != value for key, value in wanted.items()):
+        with progress.task("Reading pictures", len(positions)) as task:
+            kept, unreadable = [], []
+            with (
+                _path(files, "pixels").open("wb") as pixels,
+                _path(files, "maps").open("wb") as maps,
+            ):
+                for position, image, decoded in _decode_ahead(dataset, positions, side):
+                    task.advance()
+                    if isinstance(decoded, ImageError):
+                        unreadable.append(f"{image.name}: {decoded.reason}")
+                        task.note(f"{len(unreadable)} unreadable")
+                        continue
+                    kept.append(position)
+                    _write(pixels, decoded)
+                    if dataset.has_label_maps:
+                        _write(maps, _read_label_map(image, len(dataset.classes), map_side))
+        content = {**wanted, "kept": kept, "unreadable": unreadable}
+        listing.write_text(json.dumps(content), encoding="utf-8")
+    if positions and not content["kept"]:
+        raise DatasetError(
+            f"none of the {len(positions)} pictures of {dataset.name} can be read; "
+            f"the first: {content['unreadable'][0]}"
+        )
+    return _map_files(dataset, files, content)
+
+
+def _map_files(dataset: Dataset, files: Path, content: dict[str, Any]) -> Pictures:
+    kept, side, map_side = content["kept"], content["side"], content["map_side"]
+    labels = np.zeros((len(kept), len(dataset.classes)), bool)
+    for row, position in enumerate(kept):
+        labels[row, list(dataset[position].labels)] = True
+    return Pictures(
+        pixels=_map_file(_path(files, "pixels"), (len(kept), side, side, 3)),
+        label_maps=_map_file(_path(files, "maps"), (len(kept), map_side, map_side))
+        if dataset.has_label_maps
+        else None,
+        labels=labels,
+        unreadable=tuple(str(reason) for reason in content["unreadable"]),
+    )
+
+
+def _map_file(path: Path, shape: tuple[int, ...]) -> UInt8[ndarray, "..."]:
+    if shape[0] == 0:
+        return np.zeros(shape, np.uint8)
+    # Copy-on-write, because PyTorch warns about arrays that cannot be written.
+    return np.asarray(np.memmap(path, np.uint8, "c", shape=shape))
+
+
+def _path(files: Path, what: str) -> Path:
+    return files.with_name(f"{files.name}.{what}")
+
+
+def _write(file: BinaryIO, array: UInt8[ndarray, "..."]) -> None:
+    file.write(np.ascontiguousarray(array).data)
+
+
+def _decode_ahead(
+    dataset: Dataset, positions: Iterable[int], side: int
+) -> Iterator[tuple[int, LabeledImage, Pixels | ImageError]]:
+    """Read in this thread, because data sets need not bear several; decode in others."""
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        waiting: deque[tuple[int, LabeledImage, Future[Pixels | ImageError]]] = deque()
+        for position in positions:
+            image = dataset[position]
+            waiting.append((position, image, pool.submit(_decode, image.read_bytes(), side)))
+            if len(waiting) > _AHEAD:
+                first, its_image, decoded = waiting.popleft()
+                yield first, its_image, decoded.result()
+        for first, its_image, decoded in waiting:
+            yield first, its_image, decoded.result()
+
+
+def _decode(data: bytes, side: int) -> Pixels | ImageError:
+    try:
+        return decode(data, (side, side)).pixels
+    except ImageError as error:
+        return error
+
+
+def _read_label_map(image: LabeledImage, n_classes: int, side: int) -> LabelMap:
+    if image.read_label_map is None:
+        raise DatasetError(
+            f"{image.name} has no label map, but its data set says that all have one; "
+            "add the label map or remove the picture"
+        )
+    label_map = resize_label_map(image.read_label_map(), side)
+    largest = int(label_map.max(where=label_map != VOID, initial=0))
+    if largest > n_classes:
+        raise DatasetError(
+            f"the label map of {image.name} has the value {largest}, but there are only "
+            f"{n_classes} classes; values are 0, 1 to {n_classes}, and {VOID} for void"
+        )
+    return label_map
+
+
+def resize_label_map(label_map: LabelMap, side: int) -> LabelMap:
+    """Stretch a label map to a square, taking the value nearest to the center of each cell.
+
+    Example:
+        >>> resize_label_map(np.array([[1, 2, 3, 4]], np.uint8), 2)
+        array([[2, 4],
+               [2, 4]], dtype=uint8)
+    """
+    height, width = label_map.shape
+    centers = np.arange(side) + 0.5
+    rows = (centers * height / side).astype(int)
+    columns = (centers * width / side).astype(int)
+    resized: LabelMap = label_map[rows[:, None], columns]
+    return resized

@@ -1,0 +1,233 @@
+"""What a training run is told, and the one door through which it is started.
+
+Importing this module does not import PyTorch; `learn` does.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from lookalike.datasets.base import Dataset
+from lookalike.errors import MissingExtraError, UsageError
+from lookalike.model_folder import ModelCard
+from lookalike.progress import SILENT, Progress
+
+Backbone = Literal["residual"]
+SelfEncoderKind = Literal["convolutional", "dense"]
+MapInput = Literal["embedding", "one-hot"]
+CodeControl = Literal["shuffled", "noise"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+_CHOICES: Final = {
+    "backbone": get_args(Backbone),
+    "self_encoder": get_args(SelfEncoderKind),
+    "map_input": get_args(MapInput),
+    "code_control": (None, *get_args(CodeControl)),
+    "device": get_args(DeviceName),
+    "precision": get_args(Precision),
+}
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "image_size": (32, 512),
+    "grid": (8, 128),
+    "code_dim": (2, 1024),
+    "content_dim": (2, 4096),
+    "code_weight": (0.0, 1000.0),
+    "epochs": (1, 100_000),
+    "self_encoder_epochs": (1, 100_000),
+    "joint_share": (0.0, 1.0),
+    "batch_size": (2, 4096),
+    "learning_rate": (1e-7, 1.0),
+    "weight_decay": (0.0, 10.0),
+    "code_noise": (0.0, 10.0),
+    "smallest_crop": (0.1, 1.0),
+    "color_jitter": (0.0, 1.0),
+    "seed": (0, 2**63 - 1),
+}
+
+_NETWORK_PICTURES: Final = 40_000
+_SELF_ENCODER_MAPS: Final = 60_000
+"""What network and self-encoder see in all where a recipe leaves the epochs open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All options of a training run.
+
+    Attributes:
+        image_size: Side of the square network input in pixels, a multiple of 32.
+        grid: Side of the label maps that the self-encoder reads and writes, a multiple of 8.
+        code_dim: Length of the `layout` code.
+        content_dim: Length of the `content` embedding.
+        backbone: Kind of network between the pixels and the heads.
+        self_encoder: `convolutional`, or `dense`: three layers and sigmoids, as published.
+        map_input: How a class enters the self-encoder: a learned vector or one-hot.
+        code_weight: The λ of `L = L_cls + λ·L_reg`; 0 trains the same network for the same
+            number of steps without self-encoding.
+        code_control: For experiments: `shuffled` gives each picture the code of another one,
+            `noise` gives it random numbers.
+        epochs: Passes of the network over the training pictures, joint fine-tuning included;
+            `None` chooses by the size of the data set.
+        self_encoder_epochs: Passes of the self-encoder over the label maps alone; `None` chooses.
+        joint_share: Share of `epochs`, the last ones, in which network and self-encoder are
+            trained together.
+        batch_size: Pictures per step; smaller data sets use fewer.
+        learning_rate: Largest learning rate of AdamW; it rises quickly and falls as a cosine.
+        weight_decay: Decoupled weight decay of AdamW.
+        code_noise: Standard deviation of the noise on standardized codes while the convolutional
+            self-encoder learns, so that nearby codes mean similar maps.
+        smallest_crop: Smallest side of a random crop, as a share of the picture's side.
+        color_jitter: Strength of random brightness, contrast, saturation and tint.
+        seed: Fixes initial weights, order and augmentation.
+        device: `auto` takes CUDA if there is any.
+        precision: Of the matrix products; `auto` takes bfloat16 where the processor has it.
+
+    Raises:
+        UsageError: If a value is out of range or contradicts another one.
+    """
+
+    image_size: int = 96
+    grid: int = 32
+    code_dim: int = 128
+    content_dim: int = 256
+    backbone: Backbone = "residual"
+    self_encoder: SelfEncoderKind = "convolutional"
+    map_input: MapInput = "embedding"
+    code_weight: float = 1.0
+    code_control: CodeControl | None = None
+    epochs: int | None = None
+    self_encoder_epochs: int | None = None
+    joint_share: float = 0.25
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    code_noise: float = 0.3
+    smallest_crop: float = 0.75
+    color_jitter: float = 0.3
+    seed: int = 0
+    device: DeviceName = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        for name, (low, high) in _RANGES.items():
+            _check_range(name, getattr(self, name), low, high)
+        for name, step in (("image_size", 32), ("grid", 8)):
+            if getattr(self, name) % step:
+                raise UsageError(
+                    f"{name} must be a multiple of {step}, got {getattr(self, name)}; "
+                    f"use {max(step, getattr(self, name) // step * step)}"
+                )
+        if self.code_control is not None and self.code_weight == 0:
+            raise UsageError(
+                f"code_control={self.code_control!r} needs codes, but code_weight is 0; "
+                "use a code_weight above 0 or no code_control"
+            )
+
+    @property
+    def has_self_encoding(self) -> bool:
+        """Whether the network is taught codes at all."""
+        return self.code_weight > 0
+
+    def epochs_for(self, n: int) -> int:
+        """Return the passes of the network over `n` training pictures."""
+        return self.epochs or _passes(_NETWORK_PICTURES, n, 10, 100)
+
+    def self_encoder_epochs_for(self, n: int) -> int:
+        """Return the passes of the self-encoder over `n` label maps."""
+        return self.self_encoder_epochs or _passes(_SELF_ENCODER_MAPS, n, 10, 200)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options as plain JSON values."""
+        return asdict(self)
+
+
+def demo_recipe(quick: bool, *, seed: int = 0, code_weight: float = 1.0) -> Recipe:
+    """Return the recipe of the demo on generated scenes.
+
+    Args:
+        quick: Whether both trainings together have to end within a minute on two cores.
+        seed: Fixes initial weights, order and augmentation.
+        code_weight: λ; 0 for the comparison without self-encoding.
+    """
+    if quick:
+        return Recipe(
+            image_size=64, seed=seed, code_weight=code_weight, epochs=8, self_encoder_epochs=20
+        )
+    return Recipe(
+        image_size=64, seed=seed, code_weight=code_weight, epochs=16, self_encoder_epochs=30
+    )
+
+
+def learn(
+    dataset: Dataset,
+    out: Path,
+    recipe: Recipe,
+    *,
+    validate: Dataset | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> ModelCard:
+    """Train a model on a data set and write its folder.
+
+    Three stages (Girdhar et al., *Learning a Predictable and Generative Vector Representation for
+    Objects*, ECCV 2016, which does it with voxels): the self-encoder learns the label maps alone;
+    the network learns labels and frozen codes; both are fine-tuned together. Data sets without
+    label maps train the labels alone. Checkpoints, one per epoch, lie in `OUT.training` until the
+    model is finished; a run that was killed continues there to the very same result.
+
+    Args:
+        dataset: What to learn from.
+        out: The model folder to make.
+        recipe: All options.
+        validate: Pictures to measure on; without it a tenth of `dataset`, chosen by a hash of the
+            names, is kept out of training. Nothing is chosen by these figures.
+        resume: Continue an unfinished run of the same recipe and data.
+        progress: Where progress is shown.
+
+    Raises:
+        UsageError: If `out` exists, if there is an unfinished run and `resume` is false, or if
+            that run had another recipe or data set.
+        DatasetError: If there is too little to learn from, or a label map contradicts the classes.
+        EnvironmentFault: If the device is not there or the disk is full.
+        ModelError: If the exported model does not compute what the trained one does.
+    """
+    try:
+        # PyTorch is an optional extra and slow to import; recipes are read without it.
+        from lookalike.learning.training import train  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("torch", "onnx"):
+            raise
+        raise MissingExtraError(str(error.name), "learn", "learning") from error
+    return train(dataset, out, recipe, validate=validate, resume=resume, progress=progress)
+
+
+def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """Name the options in which two recipes differ, with both values.
+
+    Example:
+        >>> differences(Recipe(seed=1).to_dict(), Recipe(seed=2).to_dict())
+        ['seed 1 and 2']
+    """
+    names = [field.name for field in fields(Recipe)]
+    return [
+        f"{name} {first.get(name)} and {second.get(name)}"
+        for name in names
+        if first.get(name) != second.get(name)
+    ]
+
+
+def _passes(total: int, n: int, fewest: int, most: int) -> int:
+    return min(max(round(total / n), fewest), most)
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        known = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise UsageError(f"{name} {value!r} is not known; choose one of: {known}")
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(f"{name} must be between {low:g} and {high:g}, got {value}")

@@ -1,0 +1,154 @@
+"""What the stages of learning have in common: material, order, optimizer, learning rate."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Generator, Tensor, nn
+
+from lookalike.learning.devices import Device
+from lookalike.learning.losses import Scalar
+from lookalike.learning.pictures import Pictures
+from lookalike.learning.recipes import Recipe
+from lookalike.progress import Task
+
+_WARM_UP: Final = 0.1
+_FINAL_RATE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What is learned from, and how.
+
+    Attributes:
+        pictures: The training pictures.
+        is_single_label: Whether labels exclude each other.
+        recipe: All options.
+        device: Where the arithmetic happens.
+    """
+
+    pictures: Pictures
+    is_single_label: bool
+    recipe: Recipe
+    device: Device
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures per step: those of the recipe, or all there are."""
+        return min(self.recipe.batch_size, len(self.pictures))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in one pass."""
+        return len(self.pictures) // self.batch_size
+
+    def batches(self, generator: Generator) -> Iterator[Int64[Tensor, " batch"]]:
+        """Give positions in random order; what fills no batch waits for the next epoch."""
+        order = torch.randperm(len(self.pictures), generator=generator)
+        for step in range(self.steps_per_epoch):
+            yield order[step * self.batch_size : (step + 1) * self.batch_size]
+
+
+class Stage(Protocol):
+    """What the training loop asks of a stage.
+
+    Attributes:
+        name: Name in seeds, checkpoints and the log.
+        title: What the progress bar says.
+        n_epochs: Passes over the training pictures.
+        optimizer: What a checkpoint must hold besides the weights.
+    """
+
+    name: str
+    title: str
+    n_epochs: int
+    optimizer: torch.optim.Optimizer
+
+    def label(self, epoch: int) -> str:
+        """Return the name shown to people for one epoch."""
+        ...
+
+    def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
+        """Train one epoch and return its mean losses."""
+        ...
+
+    def measure(self, limit: int | None) -> dict[str, float]:
+        """Measure on held-out pictures: the first `limit`, or all."""
+        ...
+
+    def finish(self) -> None:
+        """Do what follows the last epoch; doing it twice changes nothing."""
+        ...
+
+
+def learning_rate_factor(step: int, n_steps: int) -> float:
+    """Return the share of the largest learning rate: up linearly for a tenth, down as a cosine.
+
+    Example:
+        >>> [round(learning_rate_factor(step, 100), 2) for step in (0, 9, 55, 99)]
+        [0.1, 1.0, 0.5, 0.01]
+    """
+    warm_up = max(1, round(_WARM_UP * n_steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    done = (step - warm_up) / max(1, n_steps - warm_up)
+    return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def make_optimizer(modules: list[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter, ICLR 2019); biases and normalization are not decayed."""
+    learned = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+
+
+@dataclass(slots=True)
+class Steps:
+    """Takes optimizer steps along the learning rate schedule."""
+
+    optimizer: torch.optim.Optimizer
+    peak: float
+    n_steps: int
+
+    def take(self, loss: Scalar, step: int) -> None:
+        """Move the weights against the gradient of `loss`."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.peak * learning_rate_factor(step, self.n_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+
+class Averages:
+    """Running means of losses, shown beside the progress bar."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._sums: dict[str, float] = defaultdict(float)
+        self._steps = 0
+
+    def add(self, losses: dict[str, Scalar], n: int) -> None:
+        """Count the losses of a batch of `n` pictures."""
+        self._steps += 1
+        for name, loss in losses.items():
+            self._sums[name] += float(loss.detach())
+        shown = (f"{name.removesuffix('_loss')} {mean:.3f}" for name, mean in self.means().items())
+        self._task.note("  ".join(shown).replace("_", " "))
+        self._task.advance(n)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each loss so far."""
+        return {name: total / self._steps for name, total in self._sums.items()}
+
+
+def whole_views(n: int, *, is_mirrored: bool = False) -> Float[Tensor, "n 2 3"]:
+    """Return views that show whole pictures, mirrored or not."""
+    side = -1.0 if is_mirrored else 1.0
+    return torch.tensor([[side, 0.0, 0.0], [0.0, 1.0, 0.0]]).expand(n, 2, 3)
