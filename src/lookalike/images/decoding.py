@@ -23,7 +23,13 @@ from lookalike.arrays import Pixels
 from lookalike.errors import ImageError, ImageLimitError, UsageError
 from lookalike.images.color import to_linear_mode, to_srgb
 from lookalike.images.files import check_bytes, display_path, read_content
-from lookalike.images.formats import FORMATS, SNIFF_BYTES, describe_other, sniff
+from lookalike.images.formats import (
+    FORMATS,
+    SNIFF_BYTES,
+    describe_other,
+    is_shorter_than_stated,
+    sniff,
+)
 
 __all__ = ["FORMATS", "PREPROCESS_VERSION", "DecodeLimits", "Decoded", "decode", "read_file"]
 
@@ -53,7 +59,8 @@ _UPRIGHT: Final = {
 }
 """What brings stored pixels upright, by EXIF orientation (EXIF 2.32, tag 0x0112)."""
 
-_CUT_OFF: Final = ("truncated", "cut off", "unexpected end", "end of file", "not enough")
+_CUT_OFF: Final = "the file is cut off"
+_SIGNS_OF_CUT_OFF: Final = ("truncated", "cut off", "unexpected end", "end of file", "not enough")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,8 @@ def decode(
         raise ImageLimitError("more pixels than PIL.Image.MAX_IMAGE_PIXELS allows") from error
     # Decoders raise whatever they meet on damaged files: OSError, SyntaxError, struct.error …
     except Exception as error:
-        raise ImageError(_reason(error, format_)) from error
+        is_cut_off = is_shorter_than_stated(data)
+        raise ImageError(_CUT_OFF if is_cut_off else _reason(error, format_)) from error
 
 
 def read_file(path: str | bytes | os.PathLike[str], limits: DecodeLimits = DEFAULT_LIMITS) -> bytes:
@@ -187,7 +195,7 @@ def _check_pixels(image: Image.Image, limits: DecodeLimits) -> None:
         )
 
 
-def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[int, int, float, float] | None:
     """Have a JPEG decoded smaller; return where the picture lies in what comes out."""
     drafted = image.draft(None, _turned(size[::-1], _orientation(image)))
     return drafted[1] if drafted else None
@@ -208,8 +216,8 @@ def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 def _reason(error: Exception, format_: str) -> str:
     text = " ".join(str(error).split())
-    if any(sign in text.lower() for sign in _CUT_OFF):
-        return "the file is cut off"
+    if any(sign in text.lower() for sign in _SIGNS_OF_CUT_OFF):
+        return _CUT_OFF
     if isinstance(error, MemoryError):
         return "decoding it takes more memory than is allowed"
     detail = f" ({text[:80]})" if text.isprintable() and text else ""

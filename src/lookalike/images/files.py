@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from lookalike.errors import ImageError, ImageLimitError
 
@@ -84,11 +84,10 @@ def read_content(path: bytes, max_bytes: int) -> FileContent:
             the name.
     """
     try:
-        with os.fdopen(_open(path), "rb") as file:
+        with _open(path) as file:
             before = os.fstat(file.fileno())
-            _check_regular(before.st_mode)
             check_bytes(before.st_size, max_bytes)
-            data = file.read(before.st_size + 1) if before.st_size else b""
+            data = file.read(before.st_size + 1)
             after = os.fstat(file.fileno())
     except OSError as error:
         raise ImageError(reason_of(error)) from error
@@ -102,10 +101,10 @@ def read_start(path: bytes, length: int) -> bytes:
 
     Raises:
         OSError: If it cannot be read.
+        ImageError: If it is no regular file.
     """
-    with os.fdopen(_open(path), "rb", buffering=0) as file:
-        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        return file.read(length) if is_regular else b""
+    with _open(path) as file:
+        return file.read(length)
 
 
 def check_bytes(n_bytes: int, max_bytes: int) -> None:
@@ -138,11 +137,10 @@ def reason_of(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _open(path: bytes) -> int:
-    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _check_regular(mode: int) -> None:
-    kind = kind_of(mode)
+def _open(path: bytes) -> BinaryIO:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = kind_of(os.fstat(descriptor).st_mode)
     if kind is not None:
+        os.close(descriptor)
         raise ImageError(kind)
+    return os.fdopen(descriptor, "rb")

@@ -86,6 +86,11 @@ def describe_other(first_bytes: bytes) -> str:
     return "not an image"
 
 
+def is_shorter_than_stated(data: bytes) -> bool:
+    """Tell whether a RIFF file (WebP), whose decoders do not say so, lacks its end."""
+    return data.startswith(b"RIFF") and len(data) < 8 + int.from_bytes(data[4:8], "little")
+
+
 def _brands(first_bytes: bytes) -> set[bytes]:
     """Return the brands of an ISO media file (ISO/IEC 14496-12, section 4.3), else nothing."""
     if first_bytes[4:8] != b"ftyp":

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lookalike.errors import UsageError
+from lookalike.errors import ImageError, UsageError
 from lookalike.images.files import (
     content_hash,
     display_path,
@@ -158,6 +158,8 @@ class _Walk:
             reason = _unwanted_folder(name) if is_folder else _unwanted_file(path, name, status)
         except OSError as error:
             reason = reason_of(error)
+        except ImageError as error:  # it was replaced by something else just now
+            reason = error.reason
         if reason is not None:
             return SkippedFile(path, reason, root)
         return path if is_folder else FoundFile(path, status.st_size, status.st_mtime_ns, root)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final
 
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.images.decoding import DEFAULT_LIMITS, DecodeLimits, decode
@@ -120,7 +120,7 @@ class DecodePool:
             keeper.join()
         self._closing.release()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "DecodePool":
         return self
 
     def __exit__(
