@@ -8,7 +8,7 @@ number of pictures.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,6 +27,7 @@ COMMIT_SECONDS: Final = 5.0
 """A batch is handed on after this long even when it is small, so little is redone after a crash."""
 
 
+@runtime_checkable
 class Encoded(Protocol):
     """What a network says of a batch of pictures."""
 
@@ -41,6 +42,7 @@ class Encoded(Protocol):
         ...
 
 
+@runtime_checkable
 class ImageEncoder(Protocol):
     """Anything that turns pixels into embeddings, such as `features.model.Model`."""
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args, runtime_checkable
 
 import numpy as np
 from numpy import ndarray
@@ -41,6 +41,7 @@ class Port:
         return f"{self.dtype} ({lengths})"
 
 
+@runtime_checkable
 class Session(Protocol):
     """A network that is ready to run."""
 
