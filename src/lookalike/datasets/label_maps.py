@@ -8,9 +8,7 @@ from lookalike.arrays import BACKGROUND, VOID, LabelMapBatch
 from lookalike.errors import UsageError
 
 
-def shrink_label_maps(
-    label_maps: LabelMapBatch, grid: int, *, void_as_background: bool = False
-) -> UInt8[ndarray, "batch grid grid"]:
+def shrink_label_maps(label_maps: LabelMapBatch, grid: int) -> UInt8[ndarray, "batch grid grid"]:
     """Stretch label maps onto `grid` × `grid` cells; each cell gets its most frequent value.
 
     A pixel belongs to the cell that its upper left corner falls into. Void pixels have no vote
@@ -21,7 +19,6 @@ def shrink_label_maps(
     Args:
         label_maps: Maps of one size; none at all give none.
         grid: Cells down and across.
-        void_as_background: Whether cells that are void become background.
 
     Raises:
         UsageError: If `grid` is below 1 or the maps have no pixels.
@@ -47,8 +44,6 @@ def shrink_label_maps(
         votes = _count(enlarged == value, grid)
         winner[votes > best] = value
         best = np.maximum(best, votes)
-    if void_as_background:
-        winner[winner == VOID] = BACKGROUND
     return winner
 
 

@@ -18,6 +18,7 @@ from lookalike.datasets.scene_textures import (
     Canvas,
     Color,
     Field,
+    Range,
     fractal_noise,
     gradient,
     lit,
@@ -88,12 +89,12 @@ class _Ground:
         self.canvas += (inside + 0.5).clip(0, 1) * (surface - self.canvas)
         self.label_map[inside >= 0] = STUFF_VALUE[stuff]
 
-    def texture(self, cells: tuple[float, float], amount: float) -> Field:
+    def texture(self, cells: Range, amount: float) -> Field:
         """Factors around 1 that make a surface uneven."""
         noise: ndarray = 1 + amount * fractal_noise(self.rng, (self.px, self.px), cells)
         return noise
 
-    def surface(self, far: Color, near: Color, cells: tuple[float, float], amount: float) -> Canvas:
+    def surface(self, far: Color, near: Color, cells: Range, amount: float) -> Canvas:
         """Ground between a far and a near color, hazy in the distance and lit by the light."""
         far, near = lit(far, self.light.tint), lit(near, self.light.tint)
         far = mix(far, self.light.bottom, self.light.haze * 0.6)
@@ -233,10 +234,11 @@ def _paint_crossing(ground: _Ground) -> None:
     inside, off_center = _band(ground, thickness=(0.3, 0.5))
     ground.cover("road", inside, _asphalt(ground))
     is_dash = np.sin(ground.x * 6.2832 * 6 + ground.rng.uniform(0, 6)) > -0.2
-    _paint_marking(ground, np.minimum(np.where(is_dash, 0.012, 0) * ground.px - off_center, inside))
+    half = is_dash.astype(np.float32) * (0.012 * ground.px)
+    _paint_marking(ground, np.minimum(half - off_center, inside))
 
 
-def _band(ground: _Ground, thickness: tuple[float, float]) -> tuple[Field, Field]:
+def _band(ground: _Ground, thickness: Range) -> tuple[Field, Field]:
     """A band across the ground: signed distance inside it, and distance from its middle line."""
     rng, height = ground.rng, 1 - ground.horizon
     half = height * rng.uniform(*thickness) / 2
@@ -263,7 +265,7 @@ def _paint_road(ground: _Ground) -> None:
 
 def _paint_marking(ground: _Ground, inside: Field) -> None:
     white = lit((232, 228, 215), ground.light.tint)
-    ground.cover("road", (inside - 0.5).astype(np.float32), plane(white))
+    ground.cover("road", inside - 0.5, plane(white))
 
 
 _PAINTERS: Final[Mapping[str, Callable[[_Ground], None]]] = {

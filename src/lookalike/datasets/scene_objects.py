@@ -22,7 +22,7 @@ from lookalike.datasets.scene_sketches import (
     draw_sun,
     draw_tree,
 )
-from lookalike.datasets.scene_textures import Color, value_noise
+from lookalike.datasets.scene_textures import Color, Range, value_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Kind:
     name: str
     supercategory: str
     surfaces: tuple[str, ...]
-    width: tuple[float, float]
-    aspect: tuple[float, float]
+    width: Range
+    aspect: Range
     sketch: Callable[[Pen, np.random.Generator, bool], None]
     color: tuple[int, int, int]
     weight: float = 1.0

@@ -12,14 +12,14 @@ from jaxtyping import Float32
 from numpy import ndarray
 from PIL import Image
 
-Color: TypeAlias = tuple[float, float, float]
+Number: TypeAlias = int | float
+Color: TypeAlias = tuple[Number, Number, Number]
+Range: TypeAlias = tuple[Number, Number]
 Field: TypeAlias = Float32[ndarray, "height width"]
 Canvas: TypeAlias = Float32[ndarray, "3 height width"]
 
 
-def value_noise(
-    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float]
-) -> Field:
+def value_noise(rng: np.random.Generator, size: tuple[int, int], cells: Range) -> Field:
     """Smooth noise in `[-1, 1]`: random values on a coarse lattice, interpolated (value noise).
 
     Args:
@@ -36,7 +36,7 @@ def value_noise(
 
 
 def fractal_noise(
-    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 3
+    rng: np.random.Generator, size: tuple[int, int], cells: Range, octaves: int = 3
 ) -> Field:
     """Sum of value noises, each twice as fine and half as strong as the one before."""
     total: ndarray = value_noise(rng, size, cells)
@@ -58,7 +58,7 @@ def gradient(top: Color, bottom: Color, share: Field) -> Canvas:
     return blend
 
 
-def mix(first: Color, second: Color, share: float) -> Color:
+def mix(first: Color, second: Color, share: Number) -> Color:
     """Blend two colors.
 
     Example:
@@ -69,7 +69,7 @@ def mix(first: Color, second: Color, share: float) -> Color:
     return red, green, blue
 
 
-def vary(rng: np.random.Generator, color: Color, amount: float = 18.0) -> Color:
+def vary(rng: np.random.Generator, color: Color, amount: Number = 18.0) -> Color:
     """A color near `color`: common lightness and each channel differ by up to `amount`."""
     common, *own = rng.uniform(-amount, amount, 4).tolist()
     red, green, blue = (
@@ -81,8 +81,8 @@ def vary(rng: np.random.Generator, color: Color, amount: float = 18.0) -> Color:
 
 def vivid(
     rng: np.random.Generator,
-    saturation: tuple[float, float] = (0.45, 0.85),
-    lightness: tuple[float, float] = (0.55, 0.95),
+    saturation: Range = (0.45, 0.85),
+    lightness: Range = (0.55, 0.95),
 ) -> Color:
     """A color of any hue, for things whose color says nothing about what they are."""
     hue, s, v = rng.random(), rng.uniform(*saturation), rng.uniform(*lightness)

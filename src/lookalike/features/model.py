@@ -129,15 +129,15 @@ class Model:
 
         Args:
             label_maps: Values 0 (background), `i + 1` (class `i` of the card) and 255 (void), at
-                any size; they are shrunk to the card's grid by majority. Cells of which every
-                pixel is void count as background.
+                any size; they are shrunk to the card's grid by majority. Void pixels have no vote;
+                cells of which every pixel is void stay void, which the self-encoder knows.
 
         Raises:
             UsageError: If the model has no self-encoder or a value is no class of the card.
         """
         self._need_layout()
         self._check_values(label_maps)
-        grid = shrink_label_maps(label_maps, self.card.grid, void_as_background=True)
+        grid = shrink_label_maps(label_maps, self.card.grid)
         return self._run(SELF_ENCODER, grid)["code"]
 
     def decode_codes(self, codes: Embeddings) -> Float32[ndarray, "batch values grid grid"]:
