@@ -240,7 +240,7 @@ def _box(annotation: Record, where: str) -> Polygons:
             int() | float() as w,
             int() | float() as h,
         ]:
-            return box_shape(x, y, w, h)
+            return box_shape(float(x), float(y), float(w), float(h))
         case None:
             raise DatasetError(f"{where} has neither 'segmentation' nor 'bbox'")
         case other:

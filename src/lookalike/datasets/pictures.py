@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 from PIL import ExifTags, Image
 
 from lookalike.arrays import LabelMap
@@ -17,7 +19,10 @@ from lookalike.images.formats import EXTENSIONS
 SUFFIXES: Final = frozenset(f".{extension.decode()}" for extension in EXTENSIONS)
 """Endings, in lower case, of files that count as pictures."""
 
-_UPRIGHT: Final[Mapping[int, Callable[[LabelMap], LabelMap]]] = {
+SeenLabelMap: TypeAlias = UInt8[ndarray, "seen_height seen_width"]
+"""A label map after it was turned, when its height may be what was its width."""
+
+_UPRIGHT: Final[Mapping[int, Callable[[LabelMap], SeenLabelMap]]] = {
     2: lambda turned: turned[:, ::-1],
     3: lambda turned: turned[::-1, ::-1],
     4: lambda turned: turned[::-1],
@@ -118,7 +123,7 @@ def is_drawn_as_stored(size: tuple[int, int], geometry: Geometry) -> bool | None
     return True if size == geometry.stored else None
 
 
-def upright(label_map: LabelMap, geometry: Geometry) -> LabelMap:
+def upright(label_map: LabelMap, geometry: Geometry) -> SeenLabelMap:
     """Turn a label map that lies on the stored pixels to where the picture is seen.
 
     Example:
@@ -131,7 +136,7 @@ def upright(label_map: LabelMap, geometry: Geometry) -> LabelMap:
     return np.ascontiguousarray(turn(label_map)) if turn else label_map
 
 
-def fit(label_map: LabelMap, geometry: Geometry, name: str) -> LabelMap:
+def fit(label_map: LabelMap, geometry: Geometry, name: str) -> SeenLabelMap:
     """Return the label map as the picture is seen, turned if it was drawn on the stored pixels.
 
     Args:
