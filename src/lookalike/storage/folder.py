@@ -1,0 +1,300 @@
+"""A collection's folder: what lies where, how it is made, and what it says of itself.
+
+A folder is built under a temporary name beside its place and renamed when it is complete, so a
+collection is either there or not::
+
+    collection.json      what it is: format, model, descriptors
+    catalog.sqlite       the truth
+    model/               the model folder it was built with
+    index/               derived
+    thumbnails.sqlite    derived
+    writer.lock          says who is writing
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from lookalike.atomic import (
+    PARTIAL,
+    environment_fault,
+    sweep,
+    sync_file,
+    sync_folder,
+    write_atomically,
+)
+from lookalike.errors import (
+    DamagedCollectionError,
+    MismatchError,
+    ModelError,
+    NotACollectionError,
+    UsageError,
+)
+from lookalike.failpoints import failpoint
+from lookalike.model_folder import CARD, check_files, read_card
+from lookalike.storage.catalog import Catalog
+from lookalike.storage.lock import LOCK, WriterLock
+
+FORMAT: Final = 1
+"""Version of the folder's layout; a reader refuses others."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorSpec:
+    """A kind of embedding.
+
+    Attributes:
+        version: Grows whenever the same picture would get another embedding.
+        dim: Length of its vectors.
+    """
+
+    version: int
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a collection says of itself.
+
+    Attributes:
+        model: Id of the model, as its card gives it.
+        model_checksum: SHA-256 of the model's card, which lists those of its other files.
+        descriptors: Kinds of embedding that every image has, by name.
+        preprocess_version: `images.decoding.PREPROCESS_VERSION` of its pictures.
+        created: Time of creation, ISO 8601, UTC.
+        format: Version of the folder's layout.
+    """
+
+    model: str
+    model_checksum: str
+    descriptors: Mapping[str, DescriptorSpec]
+    preprocess_version: int
+    created: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionFolder:
+    """Where the parts of the collection at `path` lie."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the collection says of itself."""
+        return self.path / "collection.json"
+
+    @property
+    def catalog(self) -> Path:
+        """The truth."""
+        return self.path / "catalog.sqlite"
+
+    @property
+    def model(self) -> Path:
+        """The model folder it was built with."""
+        return self.path / "model"
+
+    @property
+    def index(self) -> Path:
+        """Folder of derived index files; may be missing."""
+        return self.path / "index"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Derived small pictures; may be missing."""
+        return self.path / "thumbnails.sqlite"
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The folders in which killed writers may leave temporary files."""
+        return (self.path, self.index)
+
+    def sweep(self) -> list[Path]:
+        """Delete what killed writers left and return the paths; only for the holder of the lock."""
+        return [path for folder in self.written for path in sweep(folder)]
+
+
+def create_folder(
+    path: Path, model: Path, descriptors: Mapping[str, DescriptorSpec]
+) -> CollectionFolder:
+    """Make an empty collection with a copy of the model folder `model`.
+
+    Args:
+        path: Where; nothing or an empty folder is there. Missing parents are made.
+        model: Model folder.
+        descriptors: Kinds of embedding that the model gives.
+
+    Raises:
+        UsageError: If something is at `path` already.
+        ModelError: If the model folder is damaged.
+        EnvironmentFault: If it cannot be written there.
+        CollectionLockedError: If another process is just making it.
+    """
+    unfinished = path.absolute().with_name(f".{path.absolute().name}{PARTIAL}")
+    try:
+        unfinished.mkdir(parents=True, exist_ok=True)
+        with WriterLock(unfinished):
+            _check_free(path)
+            _build(CollectionFolder(unfinished), model, descriptors)
+            unfinished.replace(path)
+            failpoint("storage.folder.renamed")
+            sync_folder(unfinished.parent)
+    except OSError as error:
+        raise environment_fault(error, f"the collection {path} could not be made") from error
+    failpoint("storage.folder.end")
+    return CollectionFolder(path)
+
+
+def open_folder(path: Path) -> tuple[CollectionFolder, Manifest]:
+    """Return the parts of the collection at `path` and what it says of itself.
+
+    Raises:
+        NotACollectionError: If there is none.
+        MismatchError: If its format is another than this program's.
+        DamagedCollectionError: If it has lost a part or cannot be read.
+    """
+    folder = CollectionFolder(path)
+    if not folder.manifest.is_file():
+        if folder.catalog.is_file():
+            raise DamagedCollectionError(
+                f"{path} has lost its {folder.manifest.name}; restore it from a backup"
+            )
+        raise NotACollectionError(
+            f"{path} is not a collection: it has no {folder.manifest.name}; "
+            f"make one with: lookalike index {path} SOURCE --model MODEL"
+        )
+    manifest = _read_manifest(folder.manifest)
+    if not folder.catalog.is_file():
+        raise DamagedCollectionError(
+            f"{path} has lost its {folder.catalog.name}; restore it from a backup, or delete the "
+            "collection and index again (pictures are not touched)"
+        )
+    return folder, manifest
+
+
+def check_model(folder: CollectionFolder, manifest: Manifest) -> None:
+    """Check that the collection's model is the one that it was built with, without reading it all.
+
+    Raises:
+        ModelError: If there is no readable model.
+        MismatchError: If it is another one.
+    """
+    found = read_card(folder.model).id
+    if _checksum(folder.model / CARD) != manifest.model_checksum:
+        raise MismatchError(
+            f"{folder.path} was built with model {manifest.model}, its model folder now holds "
+            f"{found} or another state of it; restore the model folder, or index anew"
+        )
+
+
+def checksum_of_model(model: Path) -> str:
+    """Return the checksum by which a collection knows the model folder `model`.
+
+    Raises:
+        ModelError: If there is no readable card.
+    """
+    read_card(model)
+    return _checksum(model / CARD)
+
+
+def _check_free(path: Path) -> None:
+    if CollectionFolder(path).manifest.exists():
+        raise UsageError(f"{path} is a collection already; open it, or choose another name")
+    if path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None):
+        raise UsageError(f"{path} exists already and is no empty folder; choose another name")
+
+
+def _build(
+    folder: CollectionFolder, model: Path, descriptors: Mapping[str, DescriptorSpec]
+) -> None:
+    _clear(folder.path)
+    failpoint("storage.folder.begin")
+    _copy_model(model, folder.model)
+    failpoint("storage.folder.model")
+    dimensions = {name: spec.dim for name, spec in descriptors.items()}
+    Catalog.create(folder.catalog, dimensions).close()
+    failpoint("storage.folder.catalog")
+    card = read_card(folder.model)
+    manifest = Manifest(
+        model=card.id,
+        model_checksum=_checksum(folder.model / CARD),
+        descriptors=descriptors,
+        preprocess_version=card.preprocess_version,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder.manifest, text.encode())
+    failpoint("storage.folder.manifest")
+    sync_file(folder.catalog)
+    sync_folder(folder.path)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what a killed creation left, but for the lock that we hold."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    card = read_card(source)
+    target.mkdir()
+    for name in (CARD, *card.files):
+        if Path(name).name != name:
+            raise ModelError(f"the card of {source} lists a file outside of it: {name!r}")
+        shutil.copyfile(source / name, target / name)
+        sync_file(target / name)
+    check_files(target, card)
+    sync_folder(target)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["format"]
+    except OSError as error:
+        raise environment_fault(error, f"{path} could not be read") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if version != FORMAT:
+        raise MismatchError(
+            f"{path.parent} has collection format {version}, this program reads {FORMAT}; "
+            "update Lookalike, or index anew"
+        )
+    try:
+        return _manifest_from(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _manifest_from(content: dict[str, Any]) -> Manifest:
+    descriptors = {
+        str(name): DescriptorSpec(int(spec["version"]), int(spec["dim"]))
+        for name, spec in content["descriptors"].items()
+    }
+    return Manifest(
+        model=str(content["model"]),
+        model_checksum=str(content["model_checksum"]),
+        descriptors=descriptors,
+        preprocess_version=int(content["preprocess_version"]),
+        created=str(content["created"]),
+        format=FORMAT,
+    )
+
+
+def _damaged(path: Path, error: Exception) -> DamagedCollectionError:
+    return DamagedCollectionError(
+        f"{path} cannot be read ({type(error).__name__}: {error}); restore it from a backup"
+    )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
