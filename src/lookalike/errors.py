@@ -15,6 +15,7 @@ the command line can print them as they are. `exit_code` is the process exit cod
     └── MismatchError                12   format version, model or dimension differ
         ├── ModelError               12   a model folder that is damaged or of the wrong shape
         └── DamagedCollectionError   12   a collection whose files contradict each other
+            └── IndexUnavailableError 12  a derived index to be built again
 """
 
 
@@ -88,3 +89,7 @@ class ModelError(MismatchError):
 
 class DamagedCollectionError(MismatchError):
     """A collection whose stored parts contradict each other; `verify` tells which."""
+
+
+class IndexUnavailableError(DamagedCollectionError):
+    """An index that is missing, damaged, or made for something else; it is to be built again."""

@@ -1,15 +1,25 @@
 """What an index answers, and what every index can do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 
-from lookalike.arrays import Embeddings, Ids
-from lookalike.errors import UsageError
+from lookalike.arrays import NO_ID, Embeddings, Ids
+from lookalike.errors import MismatchError, UsageError
+
+Order: TypeAlias = Literal["ranked", "list"]
+"""`ranked`: by score, best first. `list`: cluster after cluster, nearest first, each in the order
+in which it is stored, as the method was published."""
+
+Kind: TypeAlias = Literal["exact", "pq", "clusters"]
+"""The three kinds of index: all rows compared, all compressed rows compared, clusters probed."""
+
+TUNED_K: Final = 10
+"""Approximate indexes are tuned to find the 10 best; more are found with more effort."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +56,47 @@ class Hits:
             raise UsageError(f"scores of query {row} are not sorted, best first")
 
 
+@dataclass(frozen=True, slots=True)
+class IndexFacts:
+    """What is known of an index once it is built; stored with it and shown by `status`.
+
+    Attributes:
+        kind: Which kind of index.
+        n: Embeddings stored.
+        dim: Length of an embedding.
+        seed: Seed of everything drawn at random while it was built.
+        recall_target: Share of the true 10 nearest neighbors that a search was to find.
+        measured_recall: That share as measured against exact search, for queries drawn from the
+            collection itself, each without itself; `None` where it was not measured.
+        n_clusters: Clusters; 0 without.
+        members: A search goes on to the next cluster until so many images that pass its filter
+            have been met; 0 without clusters.
+        reach: A cluster is visited in any case if its center is at most this much less similar
+            to the query than the nearest center.
+        refine: Candidates compared exactly for each hit asked for; 0 where all are.
+        build_seconds: Time the build took.
+    """
+
+    kind: Kind
+    n: int
+    dim: int
+    seed: int = 0
+    recall_target: float = 1.0
+    measured_recall: float | None = 1.0
+    n_clusters: int = 0
+    members: int = 0
+    reach: float = 0.0
+    refine: int = 0
+    build_seconds: float = 0.0
+
+
+@runtime_checkable
 class VectorIndex(Protocol):
-    """Nearest neighbors by inner product of unit vectors."""
+    """Nearest neighbors by inner product of unit vectors.
+
+    Similarities are always computed from the stored float32 rows, each by itself, so that they
+    depend neither on the kind of index nor on how many queries are asked at once.
+    """
 
     @property
     def ids(self) -> Ids:
@@ -59,12 +108,81 @@ class VectorIndex(Protocol):
         """Length of the stored embeddings."""
         ...
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search compares every image."""
+        ...
+
     def search(
-        self, queries: Float32[ndarray, "queries dim"], k: int, *, allowed: Ids | None = None
+        self,
+        queries: Float32[ndarray, "queries dim"],
+        k: int,
+        *,
+        allowed: Ids | None = None,
+        order: Order = "ranked",
     ) -> Hits:
-        """Find the `k` best of each query, only among `allowed` ids if given (ascending)."""
+        """Find the `k` best of each query, only among `allowed` ids if given.
+
+        Rows of the answer are `min(k, number of stored embeddings)` long and padded where fewer
+        are found. Allowed ids that are not stored are ignored.
+
+        Raises:
+            UsageError: If `k` is below 1, a query is not finite, or the order `list` is asked of
+                an index without clusters.
+            MismatchError: If the queries have another dimension than the index.
+        """
         ...
 
     def vectors(self, ids: Ids) -> Embeddings:
-        """Return the stored unit embeddings of `ids`, in the order asked for."""
+        """Return the stored unit embeddings of `ids`, in the order asked for.
+
+        Raises:
+            UsageError: If an id is not stored.
+        """
         ...
+
+    def similarities(
+        self, queries: Float32[ndarray, "queries dim"], ids: Ids | None = None
+    ) -> Float32[ndarray, "queries items"]:
+        """Return the inner products of queries and stored embeddings.
+
+        Columns follow `ids`, or the stored order without; `nan` for ids that are not stored.
+        """
+        ...
+
+
+def check_search(index: VectorIndex, queries: Float32[ndarray, "queries dim"], k: int) -> None:
+    """Refuse what no index can answer; see `VectorIndex.search`."""
+    if k < 1:
+        raise UsageError(f"the number of hits must be 1 or more, not {k}")
+    if queries.shape[1] != index.dim:
+        raise MismatchError(
+            f"the index holds {index.dim}-dimensional embeddings, the query has "
+            f"{queries.shape[1]}; encode it with the collection's own model"
+        )
+    if not np.isfinite(queries).all():
+        raise UsageError(
+            "a query embedding has values that are not finite; look at the image and the model "
+            "it was made with"
+        )
+
+
+def pad_rows(
+    rows: Sequence[tuple[Ids, Float[ndarray, " found"]]], width: int
+) -> tuple[Int64[ndarray, "queries k"], Float[ndarray, "queries k"]]:
+    """Put hits of differing number into one table, `width` wide.
+
+    Example:
+        >>> two, one = (np.array([4, 2]), np.array([0.9, 0.3])), (np.array([7]), np.array([0.5]))
+        >>> pad_rows([two, one], width=2)
+        (array([[ 4,  2],
+               [ 7, -1]]), array([[ 0.9,  0.3],
+               [ 0.5, -inf]]))
+    """
+    dtype = rows[0][1].dtype if rows else np.dtype(np.float32)
+    ids = np.full((len(rows), width), NO_ID, np.int64)
+    scores = np.full((len(rows), width), -np.inf, dtype)
+    for row, (found, found_scores) in enumerate(rows):
+        ids[row, : len(found)] = found
+        scores[row, : len(found)] = found_scores
+    return ids, scores

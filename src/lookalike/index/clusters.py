@@ -1,0 +1,151 @@
+"""Retrieval through k-means clusters: nearest cluster first, then the next, until enough is found.
+
+The published method stops at the first cluster with which N images have been met. Two readings of
+it are offered. `list` gives these N images as they come, cluster by cluster. `ranked`, the default,
+gathers many more than are asked for and ranks them. How many is tuned when the index is built:
+clusters are visited until `members` images *that pass the filter* have been met, and beyond that
+as long as their centers are within `reach` of the nearest. The second rule is not in the
+method; for the same recall it visits several times fewer images than a fixed number of clusters,
+since most queries lie well inside one cluster and few between many (`benchmarks/search.py`).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
+from lookalike.arrays import Ids
+from lookalike.index.base import TUNED_K, Hits, IndexFacts, Order, check_search, pad_rows
+from lookalike.index.codes import ClusteredCodes
+from lookalike.index.exact import RowsIndex, exact_hits
+from lookalike.index.fast_scan import FEW_PASS
+from lookalike.index.rows import Rows, contains
+
+_FIRST_CLUSTERS: Final = 128
+"""Clusters that are put in order at first; all of them if these turn out to be too few."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Passing:
+    """A filter as the clusters see it.
+
+    Attributes:
+        positions: Positions of the rows that pass, ascending.
+        sizes: How many of them each cluster has.
+        selector: The same for FAISS; `None` when everything passes.
+    """
+
+    positions: Int64[ndarray, " passing"] | None
+    sizes: Int64[ndarray, " clusters"]
+    selector: Any
+
+    def __len__(self) -> int:
+        return int(self.sizes.sum())
+
+
+@final
+class ClusterIndex(RowsIndex):
+    """Clusters select candidates, codes thin them out, rows rank them."""
+
+    def __init__(self, rows: Rows, facts: IndexFacts, codes: ClusteredCodes) -> None:
+        super().__init__(rows, facts)
+        self._codes = codes
+        self._alive = self._passing(rows.alive)
+
+    @property
+    def is_exact(self) -> bool:
+        """Never: a neighbor can lie in a cluster that is not visited."""
+        return False
+
+    @property
+    def codes(self) -> bytes:
+        """Clusters and codes in FAISS's own format."""
+        return self._codes.to_bytes()
+
+    def search(
+        self,
+        queries: Float32[ndarray, "queries dim"],
+        k: int,
+        *,
+        allowed: Ids | None = None,
+        order: Order = "ranked",
+    ) -> Hits:
+        """Find `k` of each query, the best or the first met; see `VectorIndex.search`."""
+        check_search(self, queries, k)
+        passing = self._alive
+        if allowed is not None:
+            positions = self.rows.select(allowed)
+            if order == "ranked" and len(positions) <= FEW_PASS:
+                return exact_hits(self.rows, queries, k, allowed)
+            passing = self._passing(positions)
+        if order == "list":
+            return self._walk(queries, k, passing)
+        if k * self.facts.refine >= len(passing):
+            return exact_hits(self.rows, queries, k, allowed)
+        return self._probe(queries, k, passing)
+
+    def without(self, deleted: Ids) -> "ClusterIndex":
+        """Return the same index with the `deleted` ids masked."""
+        return ClusterIndex(self.rows.without(deleted), self.facts, self._codes)
+
+    def with_facts(self, facts: IndexFacts) -> "ClusterIndex":
+        """Return the same index, searched with the numbers in `facts`."""
+        return ClusterIndex(self.rows, facts, self._codes)
+
+    def _passing(self, positions: Int64[ndarray, " passing"] | None) -> _Passing:
+        if positions is None:
+            return _Passing(None, self._codes.sizes, None)
+        clusters = self._codes.cluster_of[positions]
+        sizes = np.bincount(clusters, minlength=self._codes.n_clusters).astype(np.int64)
+        return _Passing(positions, sizes, self._codes.selector(positions))
+
+    def _probe(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
+        depth = k * self.facts.refine
+        found, n_probed = [], np.zeros(len(queries), np.int64)
+        for row, query in enumerate(queries):
+            clusters, similarities = self._nearest_clusters(query, k, passing)
+            candidates = self._codes.nearest(query, clusters, similarities, depth, passing.selector)
+            found.append(self.rows.best(query, candidates, k))
+            n_probed[row] = clusters.shape[1]
+        ids, scores = pad_rows(found, min(k, len(self.rows)))
+        return Hits(ids, scores, probed_clusters=n_probed, is_exact=False)
+
+    def _nearest_clusters(
+        self, query: Float32[ndarray, " dim"], k: int, passing: _Passing
+    ) -> tuple[Int64[ndarray, "1 clusters"], Float32[ndarray, "1 clusters"]]:
+        """Return the shortest run of clusters, nearest first, that satisfies both rules."""
+        members = min(round(self.facts.members * max(1.0, (k / TUNED_K) ** 0.5)), len(passing))
+        for count in (_FIRST_CLUSTERS, self._codes.n_clusters):
+            clusters, similarities = self._codes.closest_clusters(query, count)
+            met = passing.sizes[clusters[0]].cumsum()
+            enough = int(met.searchsorted(members)) + 1
+            within = int((similarities[0] >= similarities[0, 0] - self.facts.reach).sum())
+            n = max(enough, within)
+            if n < len(met):
+                break
+        # Contiguous, as FAISS reads them by their address.
+        return clusters[:, :n], similarities[:, :n]
+
+    def _walk(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
+        """Give the first `k` images met, each cluster in the order in which it holds them."""
+        found, n_probed = [], np.zeros(len(queries), np.int64)
+        for row, query in enumerate(queries):
+            clusters, _ = self._codes.closest_clusters(query, self._codes.n_clusters)
+            met = passing.sizes[clusters[0]].cumsum()
+            n_probed[row] = min(int(met.searchsorted(min(k, len(passing)))) + 1, len(met))
+            positions = self._members(clusters[0, : n_probed[row]], passing)[:k]
+            scores = self.rows.similarities(query[None], positions)[0]
+            found.append((self.rows.stored_ids[positions], scores))
+        ids, scores = pad_rows(found, min(k, len(self.rows)))
+        return Hits(ids, scores, probed_clusters=n_probed, is_exact=False, is_ranked=False)
+
+    def _members(
+        self, clusters: Int64[ndarray, " clusters"], passing: _Passing
+    ) -> Int64[ndarray, " members"]:
+        members = np.concatenate([self._codes.members(int(c)) for c in clusters])
+        if passing.positions is None:
+            return members
+        passes = contains(passing.positions, members)
+        return np.compress(passes, members)

@@ -1,0 +1,223 @@
+"""Compressed embeddings that a processor scans at a few nanoseconds each.
+
+Two dimensions become four bits (product quantization; H. Jégou, M. Douze, C. Schmid, *Product
+Quantization for Nearest Neighbor Search*, PAMI 2011), which are compared through tables held in
+registers (fast scan; F. André, A.-M. Kermarrec, N. Le Scouarnec, *Cache locality is not enough*,
+VLDB 2015). What they select is always compared again with the rows themselves. FAISS does the
+work; rows of an odd dimension get a zero appended, which changes no inner product.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Final, final
+
+import faiss as faiss_module
+import numpy as np
+from jaxtyping import Float32, Int32, Int64, UInt8
+from numpy import ndarray
+
+from lookalike.arrays import Embeddings
+from lookalike.errors import DamagedCollectionError
+
+faiss: Any = faiss_module
+"""FAISS; the type stubs that come with it are far from what it takes in Python."""
+
+_POINTS_PER_CLUSTER: Final = 64
+"""Rows per k-means center that training looks at; more takes longer and gains nothing."""
+
+_LEAST_TRAINING: Final = 64
+"""Quantizers have 16 centers; smaller samples are repeated."""
+
+_BLOCK: Final = 1 << 16
+"""Rows compressed at once."""
+
+
+def training_size(n: int, n_clusters: int) -> int:
+    """Return how many of `n` rows training should see."""
+    return min(n, max(1 << 14, _POINTS_PER_CLUSTER * n_clusters))
+
+
+@final
+class FlatCodes:
+    """The codes of all rows in stored order, compared one after the other."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    @classmethod
+    def train(cls, sample: Embeddings, seed: int) -> "FlatCodes":
+        """Learn the quantizer; the codes are still to be added."""
+        index = faiss.index_factory(
+            _even(sample.shape[1]), _code_name(sample.shape[1]), faiss.METRIC_INNER_PRODUCT
+        )
+        _prepare(index.pq.cp, seed)
+        index.train(_training_rows(sample))
+        return cls(index)
+
+    @classmethod
+    def from_bytes(cls, content: UInt8[ndarray, " bytes"]) -> "FlatCodes":
+        """Read what `to_bytes` gave; DamagedCollectionError if it is something else."""
+        return cls(_deserialize(content, faiss.IndexPQFastScan))
+
+    def to_bytes(self) -> bytes:
+        """Return everything in FAISS's own format."""
+        return bytes(faiss.serialize_index(self._index))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, rows: Embeddings) -> Iterator[int]:
+        """Append the codes of `rows`; yields the number of rows done, block by block."""
+        yield from _add(self._index, rows)
+
+    def nearest(self, query: Float32[ndarray, " dim"], depth: int) -> Int64[ndarray, " found"]:
+        """Return the positions of about the `depth` best rows, in no order."""
+        row = _even_rows(query[None])
+        positions: ndarray = self._index.search(row, min(depth, len(self)))[1][0]
+        return positions[positions >= 0]
+
+
+@final
+class ClusteredCodes:
+    """The codes in k-means lists: an inverted file (J. Sivic, A. Zisserman, *Video Google*, 2003).
+
+    Centers are unit vectors found by spherical k-means; codes hold the difference to the center.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    @classmethod
+    def train(cls, sample: Embeddings, n_clusters: int, seed: int) -> "ClusteredCodes":
+        """Learn clusters and quantizer; the codes are still to be added."""
+        name = f"IVF{n_clusters},{_code_name(sample.shape[1])}r"
+        index = faiss.index_factory(_even(sample.shape[1]), name, faiss.METRIC_INNER_PRODUCT)
+        _prepare(index.cp, seed)
+        index.cp.spherical = True
+        index.cp.max_points_per_centroid = _POINTS_PER_CLUSTER
+        _prepare(index.pq.cp, seed)
+        index.train(_training_rows(sample))
+        return cls(index)
+
+    @classmethod
+    def from_bytes(cls, content: UInt8[ndarray, " bytes"]) -> "ClusteredCodes":
+        """Read what `to_bytes` gave; DamagedCollectionError if it is something else."""
+        return cls(_deserialize(content, faiss.IndexIVFPQFastScan))
+
+    def to_bytes(self) -> bytes:
+        """Return everything in FAISS's own format."""
+        return bytes(faiss.serialize_index(self._index))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, rows: Embeddings) -> Iterator[int]:
+        """Append the codes of `rows`; yields the number of rows done, block by block."""
+        yield from _add(self._index, rows)
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return int(self._index.nlist)
+
+    @cached_property
+    def sizes(self) -> Int64[ndarray, " clusters"]:
+        """Members of each cluster."""
+        lists = self._index.invlists
+        return np.array([lists.list_size(i) for i in range(self.n_clusters)], np.int64)
+
+    @cached_property
+    def cluster_of(self) -> Int32[ndarray, " stored"]:
+        """Cluster of each row."""
+        clusters = np.empty(len(self), np.int32)
+        for cluster in range(self.n_clusters):
+            clusters[self.members(cluster)] = cluster
+        return clusters
+
+    def members(self, cluster: int) -> Int64[ndarray, " members"]:
+        """Return the positions in a cluster in the order in which it holds them, ascending."""
+        size = int(self.sizes[cluster])
+        if size == 0:
+            return np.empty(0, np.int64)
+        # A copy, since the memory belongs to FAISS.
+        return np.array(faiss.rev_swig_ptr(self._index.invlists.get_ids(cluster), size))
+
+    def closest_clusters(
+        self, query: Float32[ndarray, " dim"], count: int
+    ) -> tuple[Int64[ndarray, "1 clusters"], Float32[ndarray, "1 clusters"]]:
+        """Return the `count` clusters nearest to the query and their centers' similarity."""
+        similarities, clusters = self._index.quantizer.search(
+            _even_rows(query[None]), min(count, self.n_clusters)
+        )
+        return clusters, similarities
+
+    def nearest(
+        self,
+        query: Float32[ndarray, " dim"],
+        clusters: Int64[ndarray, "1 clusters"],
+        similarities: Float32[ndarray, "1 clusters"],
+        depth: int,
+        passing: Any = None,
+    ) -> Int64[ndarray, " found"]:
+        """Return the positions of about the `depth` best rows of the `clusters`, in no order."""
+        row = _even_rows(query[None])
+        found = np.empty((1, depth), np.int64)
+        scores = np.empty((1, depth), np.float32)
+        # Parameters of the call rather than of the index: searches in other threads go on.
+        parameters = faiss.SearchParametersIVF(nprobe=clusters.shape[1], sel=passing)
+        pointers = [faiss.swig_ptr(a) for a in (clusters, similarities, scores, found)]
+        self._index.search_preassigned_c(
+            1, faiss.swig_ptr(row), depth, *pointers, False, parameters
+        )
+        return found[found >= 0]
+
+    def selector(self, positions: Int64[ndarray, " passing"]) -> Any:
+        """Return a filter that lets only the rows at `positions` pass."""
+        mask = np.zeros(len(self), bool)
+        mask[positions] = True
+        return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+
+
+def _prepare(clustering: Any, seed: int) -> None:
+    clustering.seed = seed
+    # Small collections are fine: without this FAISS writes a warning to standard error.
+    clustering.min_points_per_centroid = 1
+
+
+def _code_name(dim: int) -> str:
+    return f"PQ{_even(dim) // 2}x4fs"
+
+
+def _even(dim: int) -> int:
+    return dim + dim % 2
+
+
+def _even_rows(rows: Float32[ndarray, "items dim"]) -> Float32[ndarray, "items even_dim"]:
+    if rows.shape[1] % 2:
+        rows = np.pad(rows, ((0, 0), (0, 1)))
+    return np.ascontiguousarray(rows)
+
+
+def _training_rows(sample: Embeddings) -> Float32[ndarray, "items even_dim"]:
+    rows = _even_rows(sample)
+    return np.resize(rows, (max(len(rows), _LEAST_TRAINING), rows.shape[1]))
+
+
+def _add(index: Any, rows: Embeddings) -> Iterator[int]:
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        index.add(_even_rows(block))
+        yield len(block)
+
+
+def _deserialize(content: UInt8[ndarray, " bytes"], kind: type) -> Any:
+    try:
+        index = faiss.deserialize_index(content)
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DamagedCollectionError(f"the codes of an index cannot be read: {reason}") from error
+    if not isinstance(index, kind):
+        raise DamagedCollectionError(
+            f"the codes of an index are of the kind {type(index).__name__}, not {kind.__name__}"
+        )
+    return index

@@ -1,0 +1,178 @@
+"""How much effort an approximate index needs to find what exact search finds.
+
+Queries are drawn from the collection itself and searched without themselves. Since they are few,
+the recall that counts is the lower end of its one-sided 95 % interval: what was promised then also
+holds for queries that were not drawn.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+from numpy import ndarray
+
+from lookalike.arrays import Ids
+from lookalike.index.base import TUNED_K, IndexFacts, VectorIndex
+from lookalike.index.clusters import ClusterIndex
+from lookalike.index.codes import ClusteredCodes, FlatCodes
+from lookalike.index.exact import exact_hits
+from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
+from lookalike.index.rows import Rows
+
+_N_QUERIES: Final = 500
+_Z: Final = 1.645
+"""Standard errors that leave 5 % below a one-sided interval."""
+
+_SHARE_OF_PROBING: Final = 0.75
+"""Share of what may be lost that is left to clusters not visited; codes may lose the rest."""
+
+_REFINE: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+_REACH: Final = tuple(np.round(np.linspace(0, 2, 101), 2).tolist())
+_FEWEST_MEMBERS: Final = 50
+
+_T = TypeVar("_T")
+_Index = TypeVar("_Index", FastScanIndex, ClusterIndex)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Queries with a known answer.
+
+    Attributes:
+        ids: Their own ids, not to be found.
+        queries: Their embeddings.
+        least: Similarity of the last of the true neighbors of each; what reaches it is one.
+        n_true: Number of true neighbors, `TUNED_K` unless there are fewer images.
+        allowed: The filter under which they are true; `None` for none.
+    """
+
+    ids: Ids
+    queries: Float32[ndarray, "queries dim"]
+    least: Float32[ndarray, " queries"]
+    n_true: int
+    allowed: Ids | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Share of the true neighbors found, and the lower end of its interval."""
+
+    mean: float
+    lower: float
+
+
+def held_out(n: int, seed: int) -> Int64[ndarray, " queries"]:
+    """Return the positions of the rows that serve as queries and that training must not see.
+
+    A query that k-means was trained with finds its neighbors too easily.
+    """
+    n_queries = min(_N_QUERIES, max(1, n // 4))
+    return np.random.default_rng(seed).choice(n, n_queries, replace=False)
+
+
+def draw_sample(rows: Rows, seed: int, n_passing: int | None = None) -> Sample:
+    """Search the held-out rows exactly, also under a random filter that `n_passing` pass."""
+    ids = rows.stored_ids[held_out(len(rows), seed)]
+    allowed = None
+    if n_passing is not None:
+        chosen = np.random.default_rng(seed + 1).choice(len(rows), n_passing, replace=False)
+        allowed = rows.stored_ids[np.sort(chosen)]
+    n_true = min(TUNED_K, (len(rows) if n_passing is None else n_passing) - 1)
+    queries = rows.vectors(ids)
+    if n_true < 1:
+        return Sample(ids, queries, np.full(len(ids), -np.inf, np.float32), 0, allowed)
+    hits = exact_hits(rows, queries, n_true + 1, allowed)
+    return Sample(ids, queries, _without_self(hits.ids, hits.scores, ids)[:, -1], n_true, allowed)
+
+
+def measure(index: VectorIndex, sample: Sample) -> Recall:
+    """Measure the recall of `index`; 1 where there is nothing to be found."""
+    if sample.n_true == 0:
+        return Recall(1.0, 1.0)
+    hits = index.search(sample.queries, sample.n_true + 1, allowed=sample.allowed)
+    scores = _without_self(hits.ids, hits.scores, sample.ids)
+    found = (scores >= sample.least[:, None]).mean(axis=1)
+    error = float(found.std() / np.sqrt(len(found)))
+    mean = float(found.mean())
+    return Recall(mean, mean - _Z * error)
+
+
+def tuned_fast_scan(rows: Rows, codes: FlatCodes, facts: IndexFacts) -> FastScanIndex:
+    """Return the index that looks at as few candidates as the recall target allows."""
+    sample = draw_sample(rows, facts.seed)
+
+    def candidate(refine: int) -> FastScanIndex:
+        return FastScanIndex(rows, replace(facts, refine=refine), codes)
+
+    refine = _cheapest(candidate, _REFINE, [sample], facts.recall_target)
+    return _measured(candidate(refine), sample)
+
+
+def tuned_clusters(rows: Rows, codes: ClusteredCodes, facts: IndexFacts) -> ClusterIndex:
+    """Return the index that visits as few images as the recall target allows.
+
+    The members come first, under a filter that lets a tenth pass, because there they matter most;
+    collections so small that filtered ones are compared exactly do without. Then the reach,
+    without a filter. Both leave a quarter of what may be lost to the third number: how many
+    candidates the codes may hand on.
+
+    If `facts.members` is set it stays, and the reach is 0.
+    """
+    sample = draw_sample(rows, facts.seed)
+
+    def made(members: int, reach: float, refine: int) -> ClusterIndex:
+        chosen = replace(facts, members=members, reach=reach, refine=refine)
+        return ClusterIndex(rows, chosen, codes)
+
+    target, most = facts.recall_target, _REFINE[-1]
+    stricter = 1 - _SHARE_OF_PROBING * (1 - target)
+    harder = _filtered_sample(rows, facts.seed)
+    both = [sample] if harder is None else [sample, harder]
+    if facts.members:
+        members, reach = facts.members, 0.0
+    else:
+        steps = _steps(len(rows))
+        members = _cheapest(lambda step: made(step, 0.0, most), steps, both[-1:], stricter)
+        reach = _cheapest(lambda step: made(members, step, most), _REACH, [sample], stricter)
+    refine = _cheapest(lambda step: made(members, reach, step), _REFINE, both, target)
+    return _measured(made(members, reach, refine), sample)
+
+
+def _filtered_sample(rows: Rows, seed: int) -> Sample | None:
+    """Draw queries under a filter that passes a tenth, or as many as are not compared exactly."""
+    n_passing = max(len(rows) // 10, 2 * FEW_PASS)
+    return draw_sample(rows, seed, n_passing) if n_passing <= len(rows) // 2 else None
+
+
+def _steps(most: int) -> list[int]:
+    """Numbers of members to try: from 50, each about a third more than the last, to `most`."""
+    n_steps = max(2, round(np.log(max(1, most / _FEWEST_MEMBERS)) / np.log(4 / 3)))
+    steps = np.geomspace(min(_FEWEST_MEMBERS, most), most, n_steps)
+    return [round(step) for step in steps.tolist()]
+
+
+def _cheapest(
+    make: Callable[[_T], VectorIndex], steps: Iterable[_T], samples: list[Sample], target: float
+) -> _T:
+    """Return the first step whose index reaches the target, or else the last one."""
+    for step in steps:
+        index = make(step)
+        if all(measure(index, sample).lower >= target for sample in samples):
+            break
+    return step
+
+
+def _measured(index: _Index, sample: Sample) -> _Index:
+    facts = replace(index.facts, measured_recall=measure(index, sample).mean)
+    return index.with_facts(facts)
+
+
+def _without_self(
+    ids: Int64[ndarray, "queries found"], scores: Float[ndarray, "queries found"], own: Ids
+) -> Float[ndarray, "queries others"]:
+    """Drop each query's own column, or the last where it was not found."""
+    is_own = ids == own[:, None]
+    is_own[~is_own.any(axis=1), -1] = True
+    return np.compress(~is_own.ravel(), scores).reshape(len(scores), scores.shape[1] - 1)
