@@ -129,6 +129,19 @@ def test_random_run_lengths_survive_compression(rng: np.random.Generator) -> Non
         np.testing.assert_array_equal(paint([Region(1, 1, shape)], 33, 47, ""), mask)
 
 
+@pytest.mark.parametrize("extra", [[[1, 1, 2, 2]], [[1, 1, 2, 2, 3, 3], [0, 0]], [[]]])
+def test_polygons_without_area_cover_nothing(tmp_path: Path, extra: list[list[float]]) -> None:
+    # pycocotools takes four numbers for a box: corner, width, height.
+    document = coco()
+    document["annotations"][3]["segmentation"] = extra
+    label_map = open_coco(write_coco(tmp_path / "alone", document))[1].read_label_map()
+    assert not label_map.any()
+    document["annotations"][3]["segmentation"] = extra + box(0, 0, 1, 4)
+    label_map = open_coco(write_coco(tmp_path / "first", document))[1].read_label_map()
+    np.testing.assert_array_equal(label_map[:, 0], [CAR] * 4)
+    assert not label_map[:, 1:].any()
+
+
 def test_polygons_with_holes_in_between_are_one_instance(tmp_path: Path) -> None:
     document = coco()
     document["annotations"] = [
@@ -225,7 +238,8 @@ def test_several_files_are_read_together(tmp_path: Path) -> None:
     second = document | {"annotations": document["annotations"][3:]}
     folder = write_coco(tmp_path, first)
     (folder / "annotations" / "instances_more.json").write_text(json.dumps(second))
-    (folder / "annotations" / "person_keypoints.json").write_text("not read")
+    for name in ("person_keypoints.json", "other.json"):
+        (folder / "annotations" / name).write_text("not read")
     assert [image.labels for image in open_coco(folder)] == [(1, 2), (0,), ()]
 
 

@@ -87,7 +87,6 @@ class MaskDataset:
 
     def _labels_of(self, position: int) -> tuple[int, ...]:
         """Return the classes in a mask, which is read for it only once."""
-        position %= len(self)
         if position not in self._labels:
             self._labels[position] = _present_classes(self._translated(position))
         return self._labels[position]

@@ -11,6 +11,7 @@ from lookalike.datasets.classes import is_folders, is_table, open_folders, open_
 from lookalike.datasets.coco import Level, is_coco, open_coco
 from lookalike.datasets.masks import is_masks, open_masks
 from lookalike.datasets.parquet import open_parquet, parquet_files
+from lookalike.datasets.scenes import open_scenes
 from lookalike.datasets.splits import take_part
 from lookalike.errors import DatasetError, UsageError
 from lookalike.progress import SILENT, Progress
@@ -62,11 +63,9 @@ def open_dataset(
         raise UsageError(f"no level {level!r}; the levels are {', '.join(LEVELS)}")
     source, labels_column, part = parse_spec(spec)
     if scenes := _SCENES.fullmatch(source):
-        from lookalike.datasets.scenes import cached_scenes  # noqa: PLC0415
-
         n = _whole_number(scenes["n"], source)
         seed = _whole_number(scenes["seed"] or "0", source)
-        dataset: ListedDataset = open_coco(cached_scenes(n, seed, progress=progress), level)
+        dataset: ListedDataset = open_scenes(n, seed, level=level, progress=progress)
     else:
         dataset = _open_path(Path(source), level, labels_column)
     return take_part(dataset, part) if part is not None else dataset
