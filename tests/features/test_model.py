@@ -38,7 +38,7 @@ def pixels(label_maps: np.ndarray) -> np.ndarray:
 def test_content_is_the_direction_of_the_coarse_color_layout(
     folder: Path, pixels: np.ndarray
 ) -> None:
-    encoded = Model.open(folder).encode(pixels)
+    encoded = Model.open(folder, runtime="onnx").encode(pixels)
     for row, picture in zip(encoded.content, pixels, strict=True):
         cells = picture.reshape(4, 8, 4, 8, 3).mean(axis=(1, 3)).transpose(2, 0, 1).ravel() / 255
         expected = (cells - 0.4) / np.linalg.norm(cells - 0.4)
@@ -57,7 +57,7 @@ def test_labels_are_probabilities_of_the_colors_that_are_there(folder: Path) -> 
 def test_a_picture_and_its_label_map_have_the_same_code(
     folder: Path, pixels: np.ndarray, label_maps: np.ndarray
 ) -> None:
-    model = Model.open(folder)
+    model = Model.open(folder, runtime="onnx")
     assert np.allclose(model.encode(pixels).layout, model.encode_label_maps(label_maps), atol=1e-4)
 
 
@@ -167,6 +167,28 @@ def test_openvino_agrees_with_onnx_runtime(folder: Path, pixels: np.ndarray) -> 
     assert np.allclose(np.linalg.norm(fast.content, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_outputs_are_found_by_name_also_when_a_runtime_renames_values(
+    folder: Path, pixels: np.ndarray, runtime: str
+) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    network = onnx.load(folder / NETWORK)
+    for node in network.graph.node:
+        for position, name in enumerate(node.output):
+            if name in ("content", "layout", "labels"):
+                node.output[position] = f"raw_{name}"
+    names = [output.name for output in network.graph.output]
+    network.graph.node.extend(helper.make_node("Identity", [f"raw_{n}"], [n]) for n in names)
+    expected = Model.open(folder, runtime=runtime).encode(pixels)
+    onnx.save(network, folder / NETWORK)
+    write_card(folder, tiny_card(folder))
+    found = Model.open(folder, runtime=runtime).encode(pixels)
+    assert np.array_equal(found.content, expected.content)
+    assert np.array_equal(found.layout, expected.layout)
+    assert np.array_equal(found.labels, expected.labels)
+
+
 def test_label_maps_are_encoded_exactly_whatever_the_runtime(
     folder: Path, label_maps: np.ndarray
 ) -> None:
@@ -180,6 +202,8 @@ def test_label_maps_are_encoded_exactly_whatever_the_runtime(
 def test_auto_follows_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_RUNTIME", "onnx")
     assert Model.open(folder).runtime == "onnx"
+    monkeypatch.setenv("LOOKALIKE_RUNTIME", "auto")
+    assert Model.open(folder).runtime in ("onnx", "openvino")
     monkeypatch.setenv("LOOKALIKE_RUNTIME", "abacus")
     assert Model.open(folder, runtime="onnx").runtime == "onnx"
     with pytest.raises(UsageError, match="no runtime 'abacus'; choose auto, onnx or openvino"):

@@ -63,7 +63,10 @@ class Session(Protocol):
 def choose_runtime(wanted: str) -> Runtime:
     """Decide on a runtime.
 
-    `auto` takes what the environment variable `LOOKALIKE_RUNTIME` says, else ONNX Runtime.
+    `auto` takes what the environment variable `LOOKALIKE_RUNTIME` says, else OpenVINO where it is
+    installed, else ONNX Runtime. On processors with bfloat16 instructions OpenVINO encodes twice as
+    many pictures per second; its embeddings differ so little (cosine about 0.999) that queries and
+    galleries of different runtimes go together. Without such instructions the two are alike.
 
     Raises:
         UsageError: If there is no runtime of that name.
@@ -71,11 +74,12 @@ def choose_runtime(wanted: str) -> Runtime:
     """
     if wanted == "auto":
         wanted = os.environ.get(ENVIRONMENT_VARIABLE) or "auto"
+    has_openvino = importlib.util.find_spec("openvino") is not None
     if wanted == "auto":
-        wanted = "onnx"
+        return "openvino" if has_openvino else "onnx"
     if wanted not in get_args(Runtime):
         raise UsageError(f"there is no runtime {wanted!r}; choose auto, onnx or openvino")
-    if wanted == "openvino" and importlib.util.find_spec("openvino") is None:
+    if wanted == "openvino" and not has_openvino:
         raise MissingExtraError("openvino", "fast", "the runtime OpenVINO")
     return cast(Runtime, wanted)
 
@@ -135,13 +139,21 @@ class _OpenVinoSession:
         except RuntimeError as error:
             raise _unreadable(path, error) from error
         self.inputs = {port.any_name: _openvino_port(port) for port in self._network.inputs}
-        self.outputs = {port.any_name: _openvino_port(port) for port in self._network.outputs}
+        # An output goes by all names that the value has inside the network; ours is one of them.
+        self._names = [sorted(port.names) for port in self._network.outputs]
+        self.outputs = {
+            name: _openvino_port(port) for port in self._network.outputs for name in port.names
+        }
 
     def run(self, batch: ndarray) -> Mapping[str, ndarray]:
         request = self._network.create_infer_request()
         request.infer([np.ascontiguousarray(batch)])
-        # The request owns its tensors, so the arrays must not outlive it as views.
-        return {name: request.get_tensor(name).data.copy() for name in self.outputs}
+        values = {}
+        for position, names in enumerate(self._names):
+            # The request owns its tensors, so the arrays must not outlive it as views.
+            array = request.get_output_tensor(position).data.copy()
+            values.update(dict.fromkeys(names, array))
+        return values
 
 
 def _onnx_port(port: Any) -> Port:
