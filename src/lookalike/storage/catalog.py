@@ -77,15 +77,7 @@ class Catalog:
             MismatchError: If it is newer than this program, or older and not `writable`.
             EnvironmentFault: If permission is missing.
         """
-        opened = database.connect(path, writable=writable)
-        try:
-            migrations.check_version(opened)
-            if writable:
-                migrations.migrate(opened)
-            return cls(opened)
-        except BaseException:
-            opened.close()
-            raise
+        return cls(migrations.open_current(path, writable=writable))
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
-from lookalike.storage.database import Database
+from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
 """Marks an SQLite file as a catalog: `LOOK`."""
@@ -96,6 +96,26 @@ _FIRST_TABLES: Final = (
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
 )
+
+
+def open_current(path: Path, *, writable: bool) -> Database:
+    """Open a catalog of this program's version; for writing, an older one is brought up to it.
+
+    Raises:
+        NotACollectionError: If there is no such file, or it belongs to another program.
+        DamagedCollectionError: If it cannot be read.
+        MismatchError: If it is newer than this program, or older and not `writable`.
+        EnvironmentFault: If permission is missing.
+    """
+    opened = connect(path, writable=writable)
+    try:
+        check_version(opened)
+        if writable:
+            migrate(opened)
+        return opened
+    except BaseException:
+        opened.close()
+        raise
 
 
 def migrate(database: Database) -> None:

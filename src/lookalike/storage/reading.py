@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from lookalike.arrays import Ids
+from lookalike.errors import DamagedCollectionError
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import FileRecord, FileState, ImageRecord, RunRecord
 
@@ -22,8 +23,13 @@ _FILES: Final = """
 
 def revision(connection: sqlite3.Connection) -> int:
     """Return the number of commits that changed something."""
-    (number,) = connection.execute("SELECT revision FROM state").fetchone()
-    return int(number)
+    row = connection.execute("SELECT revision FROM state").fetchone()
+    if row is None:
+        raise DamagedCollectionError(
+            "the catalog has lost its revision; restore it from a backup, or delete the collection "
+            "and index again (pictures are not touched)"
+        )
+    return int(row[0])
 
 
 def descriptors(connection: sqlite3.Connection) -> dict[str, int]:

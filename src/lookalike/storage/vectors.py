@@ -25,6 +25,7 @@ StoredRow: TypeAlias = tuple[int, bytes, bytes | None, int | None]
 """Image id, content hash, vector, checksum; the last two are `None` where the row is missing."""
 
 _LITTLE: Final = np.dtype("<f4")
+_PREFIX: Final = "embeddings_"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -49,6 +50,24 @@ def create_table(connection: sqlite3.Connection, descriptor: str, dim: int) -> N
             checksum INTEGER NOT NULL
         ) STRICT"""
     )
+
+
+def delete_strays(connection: sqlite3.Connection, descriptor: str) -> None:
+    """Delete the rows of images that are not there."""
+    connection.execute(
+        f"DELETE FROM {_table(descriptor)} WHERE image_id NOT IN (SELECT id FROM images)"
+    )
+
+
+def descriptor_of(table: str) -> str | None:
+    """Return the descriptor whose vectors lie in `table`; `None` for other tables."""
+    return table.removeprefix(_PREFIX) if table.startswith(_PREFIX) else None
+
+
+def damaged(rows: Sequence[StoredRow], descriptor: str, dim: int) -> list[int]:
+    """Return the image ids of those rows that are missing, changed or not finite."""
+    seed = zlib.crc32(descriptor.encode())
+    return [row[0] for row in rows if not is_intact(row, seed, dim) or not _is_finite(row)]
 
 
 def pack(images: Sequence[NewImage], descriptors: Mapping[str, int]) -> dict[str, list[Row]]:
@@ -122,6 +141,10 @@ def is_intact(row: StoredRow, seed: int, dim: int) -> bool:
     return zlib.crc32(vector, zlib.crc32(content_hash, seed)) == checksum
 
 
+def _is_finite(row: StoredRow) -> bool:
+    return bool(np.isfinite(np.frombuffer(row[2] or b"", _LITTLE)).all())
+
+
 def _check_dimensions(image: NewImage, descriptors: Mapping[str, int]) -> None:
     found = {name: len(vector) for name, vector in image.embeddings.items()}
     if found != descriptors:
@@ -162,4 +185,4 @@ def _select(descriptor: str) -> str:
 
 
 def _table(descriptor: str) -> str:
-    return f"embeddings_{descriptor}"
+    return f"{_PREFIX}{descriptor}"

@@ -123,10 +123,8 @@ def end_run(connection: sqlite3.Connection, run: int, now: float) -> None:
     connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now, run))
 
 
-def forget_embeddings(
-    connection: sqlite3.Connection, image_ids: Sequence[int], reason: str
-) -> None:
-    """Delete images whose embeddings are worth nothing, and have their files read again."""
+def forget_images(connection: sqlite3.Connection, image_ids: Sequence[int], reason: str) -> None:
+    """Delete images, stored or already lost, and have the files that hold them read again."""
     revision = next_revision(connection)
     for chunk in chunked(image_ids):
         marks = placeholders(chunk)
@@ -138,6 +136,7 @@ def forget_embeddings(
             f"hash = NULL, reason = ?, transient = 1 WHERE image_id IN ({marks})",
             (reason, *chunk),
         )
+    failpoint("storage.repair.files")
     delete_loose(connection, revision)
     set_revision(connection, revision)
 
