@@ -19,7 +19,6 @@ from lookalike.evaluation.layout import shrink_label_map
 from lookalike.images.scanning import content_hash
 from lookalike.progress import SILENT, Progress
 
-
 _TABLE_ENTRIES_PER_ID = 64
 
 
