@@ -47,18 +47,18 @@ def draw_cloud(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
 
 
 def draw_bird(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
-    """A bird with one wing up."""
+    """A round bird in flight, with one wing up."""
     base = vary(
         rng, [(60, 60, 70), (235, 235, 230), (150, 90, 60), (70, 100, 150)][rng.integers(4)]
     )
-    wing = mix(base, (30, 30, 40), rng.uniform(0.15, 0.4))
-    lift = rng.uniform(0.0, 0.25)
-    pen.polygon([(0.32, 0.62), (0.68, 0.62), (0.42, lift), (0.22, lift + 0.1)], wing)
-    pen.polygon([(0.05, 0.45), (0.05, 0.75), (0.35, 0.72), (0.3, 0.55)], wing)
-    pen.ellipse(0.5, 0.66, 0.33, 0.2, base)
-    pen.ellipse(0.82, 0.54, 0.13, 0.17, base)
-    pen.polygon([(0.92, 0.48), (1.0, 0.57), (0.92, 0.62)], (235, 165, 50))
-    pen.polygon([(0.35, 0.62), (0.62, 0.66), (0.55, 0.98), (0.38, 0.9)], mix(wing, base, 0.4))
+    wing = mix(base, (30, 30, 40), rng.uniform(0.2, 0.45))
+    lift = rng.uniform(0.0, 0.18)
+    pen.polygon([(0.0, 0.42), (0.02, 0.74), (0.3, 0.78), (0.3, 0.5)], wing)
+    pen.ellipse(0.48, 0.64, 0.37, 0.32, base)
+    pen.ellipse(0.79, 0.47, 0.17, 0.21, base)
+    pen.polygon([(0.92, 0.38), (1.0, 0.49), (0.92, 0.58)], (235, 165, 50))
+    pen.ellipse(0.84, 0.42, 0.025, 0.03, (20, 20, 20))
+    pen.polygon([(0.3, 0.66), (0.66, 0.62), (0.5, lift), (0.24, lift + 0.08)], wing)
 
 
 def draw_balloon(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
@@ -178,40 +178,41 @@ def draw_person(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
         rng, [(40, 32, 28), (110, 75, 45), (200, 165, 95), (150, 150, 150)][rng.integers(4)]
     )
     shirt, trousers = vivid(rng), vary(rng, vivid(rng, (0.1, 0.5), (0.25, 0.6)))
-    pen.ellipse(0.5, 0.13, 0.24, 0.12, hair)
+    pen.ellipse(0.5, 0.14, 0.28, 0.14, hair)
     if rng.random() < 0.35:
-        pen.polygon([(0.34, 0.5), (0.66, 0.5), (0.85, 0.8), (0.15, 0.8)], trousers)
-        pen.box(0.32, 0.78, 0.46, 1.0, skin)
-        pen.box(0.54, 0.78, 0.68, 1.0, skin)
+        pen.box(0.28, 0.78, 0.47, 1.0, skin)
+        pen.box(0.53, 0.78, 0.72, 1.0, skin)
+        pen.polygon([(0.3, 0.5), (0.7, 0.5), (0.9, 0.82), (0.1, 0.82)], trousers)
     else:
-        stride = rng.uniform(0.0, 0.12)
+        stride = rng.uniform(0.0, 0.1)
+        dark = mix(trousers, (20, 20, 30), 0.2)
         pen.polygon(
-            [(0.28, 0.52), (0.52, 0.52), (0.46 - stride, 1.0), (0.24 - stride, 1.0)], trousers
+            [(0.24, 0.52), (0.53, 0.52), (0.5 - stride, 1.0), (0.22 - stride, 1.0)], trousers
         )
-        pen.polygon(
-            [(0.48, 0.52), (0.72, 0.52), (0.76 + stride, 1.0), (0.54 + stride, 1.0)], trousers
-        )
-    swing = rng.uniform(0.0, 0.1)
-    pen.polygon([(0.28, 0.27), (0.38, 0.27), (0.2 - swing, 0.58), (0.06 - swing / 2, 0.56)], shirt)
-    pen.polygon([(0.72, 0.27), (0.62, 0.27), (0.8 + swing, 0.58), (0.94 + swing / 2, 0.56)], shirt)
-    pen.rounded(0.25, 0.25, 0.75, 0.58, 0.12, shirt)
-    pen.ellipse(0.5, 0.155, 0.18, 0.095, skin)
+        pen.polygon([(0.47, 0.52), (0.76, 0.52), (0.78 + stride, 1.0), (0.5 + stride, 1.0)], dark)
+    swing = rng.uniform(0.0, 0.06)
+    sleeve = mix(shirt, (20, 20, 30), 0.15)
+    pen.polygon([(0.22, 0.28), (0.36, 0.28), (0.24 - swing, 0.6), (0.06 - swing / 2, 0.58)], sleeve)
+    pen.polygon([(0.78, 0.28), (0.64, 0.28), (0.76 + swing, 0.6), (0.94 + swing / 2, 0.58)], sleeve)
+    pen.rounded(0.2, 0.26, 0.8, 0.6, 0.14, shirt)
+    pen.ellipse(0.5, 0.17, 0.21, 0.11, skin)
 
 
 def draw_dog(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
-    """A dog from the side, tail up."""
+    """A sturdy dog from the side, tail up."""
     coats = [(140, 95, 60), (55, 48, 45), (225, 200, 160), (190, 120, 65), (225, 225, 220)]
     coat = vary(rng, coats[rng.integers(5)])
     dark = mix(coat, (30, 20, 15), 0.35)
-    pen.polygon([(0.12, 0.45), (0.0, 0.12), (0.09, 0.1), (0.22, 0.36)], coat)
-    for x in (0.16, 0.58):
-        pen.box(x + 0.08, 0.6, x + 0.18, 0.97, dark)
-        pen.box(x, 0.6, x + 0.1, 1.0, coat)
-    pen.rounded(0.1, 0.36, 0.74, 0.72, 0.14, coat)
-    pen.polygon([(0.58, 0.5), (0.66, 0.2), (0.82, 0.3), (0.76, 0.62)], coat)
-    pen.ellipse(0.77, 0.25, 0.13, 0.18, coat)
-    pen.rounded(0.78, 0.22, 1.0, 0.42, 0.05, mix(coat, (255, 255, 255), 0.15))
-    pen.polygon([(0.66, 0.06), (0.76, 0.1), (0.7, 0.42), (0.62, 0.34)], dark)
+    pen.polygon([(0.1, 0.5), (0.0, 0.16), (0.11, 0.13), (0.25, 0.4)], coat)
+    for x in (0.12, 0.5):
+        pen.box(x + 0.12, 0.6, x + 0.25, 0.97, dark)
+        pen.box(x, 0.6, x + 0.15, 1.0, coat)
+    pen.rounded(0.08, 0.34, 0.76, 0.8, 0.14, coat)
+    pen.polygon([(0.54, 0.5), (0.62, 0.16), (0.86, 0.3), (0.78, 0.66)], coat)
+    pen.ellipse(0.76, 0.25, 0.18, 0.24, coat)
+    pen.rounded(0.78, 0.2, 1.0, 0.44, 0.05, mix(coat, (255, 255, 255), 0.15))
+    pen.polygon([(0.6, 0.04), (0.72, 0.06), (0.69, 0.42), (0.58, 0.36)], dark)
+    pen.ellipse(0.97, 0.25, 0.03, 0.04, (25, 20, 20))
 
 
 def draw_cow(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
@@ -221,30 +222,31 @@ def draw_cow(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
     )
     patch = vary(rng, (50, 42, 40)) if coat[0] > 140 else vary(rng, (230, 225, 215))
     dark = mix(coat, (30, 25, 25), 0.3)
-    for x in (0.12, 0.6):
-        pen.box(x + 0.09, 0.6, x + 0.17, 0.98, dark)
-        pen.box(x, 0.6, x + 0.08, 1.0, coat)
-    pen.rounded(0.04, 0.2, 0.8, 0.74, 0.12, coat)
+    for x in (0.08, 0.54):
+        pen.box(x + 0.12, 0.6, x + 0.24, 0.98, dark)
+        pen.box(x, 0.6, x + 0.13, 1.0, coat)
+    pen.rounded(0.03, 0.16, 0.81, 0.8, 0.12, coat)
     for _ in range(3):
-        x, y = rng.uniform(0.18, 0.66), rng.uniform(0.33, 0.56)
-        pen.ellipse(x, y, rng.uniform(0.06, 0.12), rng.uniform(0.1, 0.15), patch)
+        x, y = rng.uniform(0.18, 0.66), rng.uniform(0.33, 0.6)
+        pen.ellipse(x, y, rng.uniform(0.06, 0.13), rng.uniform(0.1, 0.17), patch)
     pen.polygon(
-        [(0.7, 0.24), (0.84, 0.12), (0.96, 0.16), (1.0, 0.5), (0.9, 0.54), (0.74, 0.5)], coat
+        [(0.68, 0.22), (0.82, 0.1), (0.97, 0.14), (1.0, 0.5), (0.9, 0.58), (0.72, 0.6)], coat
     )
-    pen.rounded(0.87, 0.38, 1.0, 0.56, 0.04, (220, 170, 160))
-    pen.polygon([(0.78, 0.18), (0.74, 0.02), (0.86, 0.13)], (225, 215, 190))
+    pen.rounded(0.87, 0.38, 1.0, 0.58, 0.04, (220, 170, 160))
+    pen.polygon([(0.78, 0.18), (0.74, 0.0), (0.88, 0.12)], (225, 215, 190))
+    pen.ellipse(0.89, 0.25, 0.02, 0.03, (20, 20, 20))
 
 
 def draw_flower(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
     """A flower with five to eight petals and two leaves."""
     petal, heart = vivid(rng, (0.4, 0.9), (0.75, 1.0)), vary(rng, (245, 205, 80))
     stem = vary(rng, (75, 130, 60))
-    pen.box(0.45, 0.4, 0.55, 1.0, stem)
-    pen.polygon([(0.5, 0.86), (0.12, 0.62), (0.3, 0.86), (0.5, 0.96)], stem)
-    pen.polygon([(0.5, 0.9), (0.88, 0.68), (0.7, 0.92), (0.5, 0.99)], mix(stem, (20, 50, 20), 0.3))
+    pen.box(0.42, 0.4, 0.58, 1.0, stem)
+    pen.polygon([(0.5, 0.8), (0.1, 0.64), (0.22, 0.92), (0.5, 1.0)], stem)
+    pen.polygon([(0.5, 0.8), (0.9, 0.66), (0.78, 0.94), (0.5, 1.0)], mix(stem, (20, 50, 20), 0.3))
     n_petals, turn = int(rng.integers(5, 9)), rng.uniform(0, 6.28)
     for i in range(n_petals):
         angle = turn + 6.2832 * i / n_petals
-        x, y = 0.5 + 0.29 * np.cos(angle), 0.3 + 0.185 * np.sin(angle)
-        pen.ellipse(x, y, 0.19, 0.12, vary(rng, petal, 8))
-    pen.ellipse(0.5, 0.3, 0.16, 0.1, heart)
+        x, y = 0.5 + 0.27 * np.cos(angle), 0.33 + 0.18 * np.sin(angle)
+        pen.ellipse(x, y, 0.22, 0.15, vary(rng, petal, 8))
+    pen.ellipse(0.5, 0.33, 0.18, 0.12, heart)

@@ -27,23 +27,44 @@ def value_noise(rng: np.random.Generator, size: tuple[int, int], cells: Range) -
         size: Height and width in pixels.
         cells: Lattice cells down and across; few cells give large blotches.
     """
-    rows, columns = (max(2, round(count) + 1) for count in cells)
-    lattice = rng.random((rows, columns), dtype=np.float32) * 2 - 1
-    height, width = size
-    stretched = Image.fromarray(lattice).resize((width, height), Image.Resampling.BICUBIC)
-    noise: ndarray = np.asarray(stretched)
-    return noise.clip(-1, 1)
+    return fractal_noise(rng, size, cells, octaves=1)
 
 
 def fractal_noise(
     rng: np.random.Generator, size: tuple[int, int], cells: Range, octaves: int = 3
 ) -> Field:
-    """Sum of value noises, each twice as fine and half as strong as the one before."""
-    total: ndarray = value_noise(rng, size, cells)
+    """Sum of smooth noises, each twice as fine and half as strong as the one before.
+
+    The octaves are added up on the finest lattice and stretched to the picture together, which
+    takes a third of the time that stretching each would.
+
+    Args:
+        rng: Source of the lattices.
+        size: Height and width in pixels.
+        cells: Lattice cells of the first octave, down and across.
+        octaves: Number of noises.
+
+    Returns:
+        Values within `±(2 − 2^(1 − octaves))`.
+    """
+    lattice = _random_lattice(rng, cells)
     for octave in range(1, octaves):
-        finer = (cells[0] * 2**octave, cells[1] * 2**octave)
-        total = total + value_noise(rng, size, finer) * 0.5**octave
-    return total
+        finer = _random_lattice(rng, (cells[0] * 2**octave, cells[1] * 2**octave))
+        lattice = _stretched(lattice, finer.shape) + finer * np.float32(0.5**octave)
+    largest = 2.0 - 0.5 ** (octaves - 1)
+    # Cubic interpolation overshoots.
+    return _stretched(lattice, size).clip(-largest, largest)
+
+
+def _random_lattice(rng: np.random.Generator, cells: Range) -> Field:
+    rows, columns = (max(2, round(count) + 1) for count in cells)
+    lattice: ndarray = rng.random((rows, columns), dtype=np.float32) * 2 - 1
+    return lattice
+
+
+def _stretched(field: Field, size: tuple[int, int]) -> Field:
+    height, width = size
+    return np.asarray(Image.fromarray(field).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def plane(color: Color) -> Float32[ndarray, "3 1 1"]:

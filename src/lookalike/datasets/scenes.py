@@ -58,7 +58,7 @@ __all__ = [
     "write_scenes",
 ]
 
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
 """Changes whenever the same seed gives other scenes; part of the cache's folder names."""
 
 MAX_SCENES: Final = 1_000_000
