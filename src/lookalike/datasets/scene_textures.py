@@ -62,7 +62,9 @@ def _random_lattice(rng: np.random.Generator, cells: Range) -> Field:
     return lattice
 
 
-def _stretched(field: Field, size: tuple[int, int]) -> Field:
+def _stretched(
+    field: Float32[ndarray, "rows columns"], size: tuple[int, int]
+) -> Float32[ndarray, "height width"]:
     height, width = size
     return np.asarray(Image.fromarray(field).resize((width, height), Image.Resampling.BICUBIC))
 
