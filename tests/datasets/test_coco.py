@@ -271,7 +271,7 @@ def test_outlines_take_little_memory(tmp_path: Path) -> None:
     document = coco()
     outline = [float(x % 8) for x in range(2000)]
     document["annotations"] = [
-        {"id": i, "image_id": 30, "category_id": 7, "segmentation": [outline]} for i in range(200)
+        {"id": i, "image_id": 30, "category_id": 7, "segmentation": [outline]} for i in range(50)
     ]
     folder = write_coco(tmp_path, document)
     tracemalloc.start()
@@ -279,8 +279,8 @@ def test_outlines_take_little_memory(tmp_path: Path) -> None:
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(dataset) == 3
-    # Eight bytes for each of 400,000 coordinates, instead of about thirty as lists.
-    assert held < 2 * 8 * 200 * 2000
+    # Eight bytes for each of 100,000 coordinates, instead of about thirty as lists.
+    assert held < 2 * 8 * 50 * 2000
 
 
 def _without(document: dict[str, Any], *path: str | int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Opening data sets by a few words."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from lookalike.datasets import (
 from lookalike.datasets.base import palette
 from lookalike.datasets.opening import parse_spec
 from lookalike.datasets.pictures import find_pictures, read_geometry, read_picture
-from lookalike.errors import DatasetError, ImageError, UsageError
+from lookalike.errors import DatasetError, EnvironmentFault, ImageError, UsageError
 
 
 def write_kind(folder: Path, kind: str) -> Path:
@@ -160,8 +161,25 @@ def test_rejects_an_unknown_level(tmp_path: Path) -> None:
 
 
 def test_rejects_a_missing_path(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="there is no such file or folder"):
-        open_dataset(tmp_path / "nothing")
+    for spec in (tmp_path / "nothing", "", "#test", "no\0thing"):
+        with pytest.raises(DatasetError, match="there is no such file or folder"):
+            open_dataset(spec)
+
+
+def test_rejects_a_path_that_no_file_can_have() -> None:
+    with pytest.raises(DatasetError, match=r"cannot be read \(File name too long\)"):
+        open_dataset("x" * 300)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_a_fault_of_the_environment(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = write_kind(tmp_path / "photos", "folders")
+    folder.chmod(0)
+    request.addfinalizer(lambda: folder.chmod(0o700))
+    with pytest.raises(EnvironmentFault, match=r"no permission to read .*photos"):
+        open_dataset(folder)
 
 
 def test_says_what_was_looked_for(tmp_path: Path) -> None:

@@ -134,8 +134,9 @@ def open_masks(folder: Path) -> MaskDataset:
     if not pictures:
         raise DatasetError(f"{folder / IMAGES}: nothing in it; pictures belong there")
     masks = {
-        path.relative_to(folder / MASKS).as_posix(): path
-        for path in (folder / MASKS).rglob("*.[pP][nN][gG]")
+        name: path
+        for name, path in find_pictures(folder / MASKS).items()
+        if path.suffix.lower() == ".png"
     }
     mask_of = _pair(list(pictures), list(masks), folder)
     legend = read_legend(folder / LABELS)

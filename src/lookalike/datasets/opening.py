@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ from lookalike.datasets.masks import is_masks, open_masks
 from lookalike.datasets.parquet import open_parquet, parquet_files
 from lookalike.datasets.scenes import open_scenes
 from lookalike.datasets.splits import take_part
-from lookalike.errors import DatasetError, UsageError
+from lookalike.errors import DatasetError, EnvironmentFault, UsageError
 from lookalike.progress import SILENT, Progress
 
 LEVELS: Final[tuple[Level, ...]] = ("names", "supercategories")
@@ -57,17 +58,20 @@ def open_dataset(
     Raises:
         UsageError: If the part, the column, the level, or the number of scenes makes no sense.
         DatasetError: If there is no data set, nothing in it, or its files contradict each other.
-        EnvironmentFault: If an optional dependency is missing, or scenes cannot be stored.
+        EnvironmentFault: If an optional dependency is missing, a folder may not be read, or scenes
+            cannot be stored.
     """
     if level not in LEVELS:
         raise UsageError(f"no level {level!r}; the levels are {', '.join(LEVELS)}")
-    source, labels_column, part = parse_spec(spec)
+    with _clear_errors(spec):
+        source, labels_column, part = parse_spec(spec)
     if scenes := _SCENES.fullmatch(source):
         n = _whole_number(scenes["n"], source)
         seed = _whole_number(scenes["seed"] or "0", source)
         dataset: ListedDataset = open_scenes(n, seed, level=level, progress=progress)
     else:
-        dataset = _open_path(Path(source), level, labels_column)
+        with _clear_errors(spec):
+            dataset = _open_path(source, level, labels_column)
     return take_part(dataset, part) if part is not None else dataset
 
 
@@ -109,10 +113,21 @@ def picture_files(dataset: ListedDataset) -> list[Path]:
     return list(dataset.paths)
 
 
-def _open_path(path: Path, level: Level, labels_column: str | None) -> ListedDataset:
-    if not path.exists():
+@contextmanager
+def _clear_errors(spec: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise EnvironmentFault(f"no permission to read {error.filename}") from error
+    except OSError as error:
+        raise DatasetError(f"{os.fspath(spec)!r} cannot be read ({error.strerror})") from error
+
+
+def _open_path(source: str, level: Level, labels_column: str | None) -> ListedDataset:
+    path = Path(source)
+    if not source or not path.exists():
         raise DatasetError(
-            f"no data set {str(path)!r}: there is no such file or folder; "
+            f"no data set {source!r}: there is no such file or folder; "
             "generated scenes are written scenes:N or scenes:N:SEED"
         )
     kind = next((kind for kind, is_kind in _RECOGNIZERS.items() if is_kind(path)), None)
