@@ -5,9 +5,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from tests.storage.stored import DESCRIPTORS, batch_of, content_of, file_of, vectors_of
 
 from lookalike.storage.catalog import Catalog
@@ -130,11 +137,21 @@ class CatalogMachine(RuleBasedStateMachine):
         self.ids = ids
 
 
-TestCatalogMachine = CatalogMachine.TestCase
-TestCatalogMachine.settings = settings(
-    max_examples=25,
-    stateful_step_count=15,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def settings_of(n_examples, n_steps):
+    return settings(
+        max_examples=n_examples,
+        stateful_step_count=n_steps,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+def test_a_few_sequences_of_runs():
+    run_state_machine_as_test(CatalogMachine, settings=settings_of(15, 12))
+
+
+@pytest.mark.slow
+def test_many_sequences_of_runs():
+    run_state_machine_as_test(CatalogMachine, settings=settings_of(400, 30))

@@ -12,6 +12,8 @@ from tests.storage.stored import content_of, failed, index, vectors_of
 from tests.storage.test_folder import SPECS, write_model
 
 from lookalike.errors import CollectionLockedError, NotACollectionError
+from lookalike.index.building import build_index
+from lookalike.index.files import new_rows_file, publish_index
 from lookalike.model_folder import NETWORK
 from lookalike.storage import integrity
 from lookalike.storage.catalog import Catalog
@@ -48,7 +50,7 @@ def damage(folder, *statements):
 def add_index(folder, revision=1, content=b"vectors"):
     folder.index.mkdir(exist_ok=True)
     (folder.index / "content.faiss").write_bytes(content)
-    files = {"content.faiss": hashlib.sha256(content).hexdigest()}
+    files = {"content.faiss": {"sha256": hashlib.sha256(content).hexdigest()}}
     description = {"files": files, "revision": revision}
     (folder.index / "content.json").write_text(json.dumps(description))
 
@@ -249,8 +251,12 @@ def test_a_changed_model_is_told(folder):
         (lambda f: (f / "content.json").write_text("{"), "content.json: cannot be read: "),
         (lambda f: (f / "content.json").write_text("{}"), "cannot be read: it lists no files"),
         (
-            lambda f: (f / "content.json").write_text('{"files": {"../c": ""}}'),
+            lambda f: (f / "content.json").write_text('{"files": {"../c": {}}}'),
             "it lists files of another folder",
+        ),
+        (
+            lambda f: (f / "content.json").write_text('{"files": {"c": {}}}'),
+            "it lists no checksum of c",
         ),
     ],
 )
@@ -281,6 +287,28 @@ def test_damaged_thumbnails_are_told_and_deleted(folder):
     assert "file is not a database" in detail
     assert verify(folder.path, repair=True).is_clean
     assert not folder.thumbnails.exists()
+
+
+def test_an_index_as_it_is_published_is_sound_and_its_strays_are_leftovers(folder):
+    folder.index.mkdir()
+    for in_memory in (True, False):
+        with Catalog.open(folder.catalog) as catalog:
+            rows_file = None if in_memory else new_rows_file(folder.index, "layout")
+            built = build_index(catalog.embeddings("layout"), dim=4, n=2, rows_file=rows_file)
+            publish_index(
+                folder.index, "layout", built, model="m", revision=catalog.revision, calibration={}
+            )
+    report = verify(folder.path)
+    assert (report.problems, report.leftovers, report.checked["index_files"]) == ((), (), 3)
+    stray = folder.index / "layout-01234567.rows.npy"
+    stray.touch()
+    assert verify(folder.path).leftovers == (str(stray),)
+    assert verify(folder.path, repair=True).is_clean
+    assert not stray.exists()
+    next(folder.index.glob("*.ids.npy")).write_bytes(b"other")
+    assert not verify(folder.path).is_clean
+    assert verify(folder.path, repair=True).is_clean
+    assert list(folder.index.iterdir()) == []
 
 
 def test_leftovers_are_told_but_no_problem_and_swept_by_a_repair(folder):

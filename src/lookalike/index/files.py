@@ -238,7 +238,11 @@ def _load_codes(rows: Rows, facts: IndexFacts, path: Path) -> RowsIndex:
 
 
 def _write_rows(path: Path, rows: Rows) -> Path:
-    write_atomically(path, lambda place: np.save(place, rows.embeddings, allow_pickle=False))
+    def save(place: Path) -> None:
+        with place.open("wb") as file:  # given a path, NumPy would append `.npy` to it
+            np.save(file, rows.embeddings, allow_pickle=False)
+
+    write_atomically(path, save)
     return path
 
 

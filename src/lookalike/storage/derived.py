@@ -1,9 +1,11 @@
 """What a collection can make again from its catalog: whether it is sound, and deleting it if not.
 
-Each index lies in `index/` as a JSON file and the files that it names under `files`, each with its
-SHA-256; under `revision` it says of which state of the catalog it was made.
+Each index lies in `index/` as a card, a JSON file, and the files that the card names under `files`
+with the `sha256` of each; under `revision` it says of which state of the catalog it was made. Files
+that no card names are left from builds that were stopped or replaced.
 """
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -12,23 +14,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from lookalike.atomic import environment_fault
+from lookalike.atomic import PARTIAL, environment_fault
 from lookalike.storage.checks import Problem
 
 
 def check_index(folder: Path, revision: int | None, *, repair: bool) -> Iterator[Problem]:
-    """Compare every index with its description; a repair deletes those that differ.
+    """Compare every index with its card; a repair deletes those that differ.
 
     Args:
         folder: Of the indexes; may be missing.
         revision: Of the catalog, `None` if it cannot be read.
         repair: Whether to delete what is damaged.
     """
-    for description in sorted(folder.glob("*.json")):
-        wrong = list(_wrong_with(description, revision))
+    for card in sorted(folder.glob("*.json")):
+        wrong = list(_wrong_with(card, revision))
         if wrong and repair:
-            _delete(description)
-        yield from (Problem("index", f"{description}: {what}", repair) for what in wrong)
+            _delete_index(card)
+        yield from (Problem("index", f"{card}: {what}", repair) for what in wrong)
 
 
 def check_thumbnails(path: Path, *, repair: bool) -> Iterator[Problem]:
@@ -42,57 +44,80 @@ def check_thumbnails(path: Path, *, repair: bool) -> Iterator[Problem]:
     except sqlite3.Error as error:
         wrong = [str(error)]
     if wrong and repair:
-        _unlink(path)
+        delete(path)
     yield from (Problem("thumbnails", f"{path}: {what}", repair) for what in wrong)
 
 
-def files_of(folder: Path) -> int:
-    """Return the number of files in a folder, 0 if there is none."""
+def n_index_files(folder: Path) -> int:
+    """Return the number of files in the folder of the indexes, 0 if there is none."""
     return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
 
 
-def _wrong_with(description: Path, revision: int | None) -> Iterator[str]:
+def strays(folder: Path) -> list[Path]:
+    """Return the files of the indexes' folder, sorted by name, that no card names."""
+    if not folder.is_dir():
+        return []
+    named: set[str] = set()
+    for card in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            named.update(_read(card)["files"])
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix not in (".json", PARTIAL) and path.name not in named
+    )
+
+
+def delete(path: Path) -> None:
+    """Delete a file if it is there.
+
+    Raises:
+        EnvironmentFault: If that is forbidden.
+    """
     try:
-        content = _read(description)
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise environment_fault(error, f"{path} could not be deleted") from error
+
+
+def _wrong_with(card: Path, revision: int | None) -> Iterator[str]:
+    try:
+        content = _read(card)
     except (OSError, ValueError) as error:
         yield f"cannot be read: {error}"
         return
     made_of = content.get("revision")
     if revision is not None and isinstance(made_of, int) and made_of > revision:
         yield f"was made of a later catalog (revision {made_of}) than the one here ({revision})"
-    for name, checksum in content["files"].items():
-        path = description.with_name(name)
+    for name, record in content["files"].items():
+        path = card.with_name(name)
         if not path.is_file():
             yield f"its file {name} is missing"
-        elif _sha256(path) != checksum:
+        elif _sha256(path) != record["sha256"]:
             yield f"its file {name} has changed since it was written"
 
 
-def _read(description: Path) -> Mapping[str, Any]:
-    content = json.loads(description.read_text(encoding="utf-8"))
+def _read(card: Path) -> Mapping[str, Any]:
+    content = json.loads(card.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
         raise ValueError("it lists no files")
-    if any(Path(name).name != name for name in content["files"]):
-        raise ValueError("it lists files of another folder")
+    for name, record in content["files"].items():
+        if Path(name).name != name:
+            raise ValueError("it lists files of another folder")
+        if not isinstance(record, dict) or "sha256" not in record:
+            raise ValueError(f"it lists no checksum of {name}")
     return content
 
 
-def _delete(description: Path) -> None:
-    # The description goes first: files that nothing describes are taken for waste by everybody.
+def _delete_index(card: Path) -> None:
+    # The card goes first: files that no card names are taken for waste by everybody.
     try:
-        names = list(_read(description)["files"])
+        names = list(_read(card)["files"])
     except (OSError, ValueError):
         names = []
-    _unlink(description)
+    delete(card)
     for name in names:
-        _unlink(description.with_name(name))
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise environment_fault(error, f"{path} could not be deleted") from error
+        delete(card.with_name(name))
 
 
 def _sha256(path: Path) -> str:

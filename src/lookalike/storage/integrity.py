@@ -35,7 +35,7 @@ class VerifyReport:
     Attributes:
         problems: All that is wrong, or was before it was repaired.
         checked: Numbers of images, files, embeddings, model files and index files looked at.
-        leftovers: Temporary files of killed writers; harmless, deleted by the next writer.
+        leftovers: What killed writers left; harmless, and deleted by the next writer.
     """
 
     problems: tuple[Problem, ...]
@@ -91,7 +91,7 @@ class _Verification:
         revision = self._check_catalog()
         left: list[Path] = []
         if self._repair or not is_locked(self._folder.path):
-            self._checked["index_files"] = derived.files_of(self._folder.index)
+            self._checked["index_files"] = derived.n_index_files(self._folder.index)
             self._tell(derived.check_index(self._folder.index, revision, repair=self._repair))
             self._tell(derived.check_thumbnails(self._folder.thumbnails, repair=self._repair))
             left = self._leftovers()
@@ -134,9 +134,12 @@ class _Verification:
         self._checked["embeddings"] = catalog.n_images * len(catalog.descriptors)
 
     def _leftovers(self) -> list[Path]:
+        found = [path for folder in self._folder.written for path in leftovers(folder)]
+        found += derived.strays(self._folder.index)
         if self._repair:
-            return self._folder.sweep()
-        return [path for folder in self._folder.written for path in leftovers(folder)]
+            for path in found:
+                derived.delete(path)
+        return found
 
     def _tell(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
