@@ -137,7 +137,7 @@ class Catalog:
     def failures(self, limit: int | None = None) -> list[FileRecord]:
         """Return the files that failed, by ascending path, at most `limit`."""
         with self._database.reading() as connection:
-            return reading.files_in_state(connection, "failed", limit)
+            return reading.failures(connection, limit)
 
     def image_ids(self, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """Return the ids of those contents that are stored."""
@@ -156,7 +156,7 @@ class Catalog:
 
     def deleted_since(self, revision: int) -> Ids:
         """Return the ids, ascending, of the images deleted after `revision`."""
-        query = "SELECT image_id FROM deletions WHERE revision > ? ORDER BY image_id"
+        query = "SELECT image_id FROM deletions WHERE revision > ? ORDER BY +image_id"
         with self._database.reading() as connection:
             return reading.ids(connection, query, revision)
 

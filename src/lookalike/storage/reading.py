@@ -72,13 +72,13 @@ def files(connection: sqlite3.Connection, paths: Sequence[bytes]) -> dict[bytes,
     return found
 
 
-def files_in_state(
-    connection: sqlite3.Connection, state: FileState, limit: int | None
-) -> list[FileRecord]:
-    """Return files of one state by ascending path, at most `limit`."""
+def failures(connection: sqlite3.Connection, limit: int | None) -> list[FileRecord]:
+    """Return the files that failed by ascending path, at most `limit`."""
+    # The first condition lets SQLite use the index of the few files that are not indexed; the sign
+    # keeps it from walking through all paths in order instead.
     rows = connection.execute(
-        f"{_FILES} WHERE state = ? ORDER BY files.path LIMIT ?",
-        (state, -1 if limit is None else limit),
+        f"{_FILES} WHERE state <> 'indexed' AND state = 'failed' ORDER BY +files.path LIMIT ?",
+        (-1 if limit is None else limit,),
     )
     return [_file(row) for row in rows]
 

@@ -250,7 +250,7 @@ def _check_held(connection: sqlite3.Connection, new: Mapping[bytes, NewImage]) -
     for chunk in chunked(list(new)):
         rows = connection.execute(
             f"SELECT hash FROM images WHERE hash IN ({placeholders(chunk)}) "
-            "AND id IN (SELECT image_id FROM files WHERE image_id IS NOT NULL)",
+            "AND EXISTS (SELECT 1 FROM files WHERE image_id = images.id)",
             chunk,
         )
         held.update(content_hash for (content_hash,) in rows)
