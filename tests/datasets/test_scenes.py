@@ -12,7 +12,9 @@ from PIL import Image
 from lookalike.datasets import open_dataset, scene_files
 from lookalike.datasets.coco import open_coco
 from lookalike.datasets.scene_captions import describe
-from lookalike.datasets.scene_placement import MIN_VISIBLE
+from lookalike.datasets.scene_objects import KINDS
+from lookalike.datasets.scene_painting import clear_traces
+from lookalike.datasets.scene_placement import MIN_VISIBLE, Piece, Place, visible_parts
 from lookalike.datasets.scenes import (
     CLASSES,
     GENERATOR_VERSION,
@@ -32,7 +34,7 @@ from lookalike.datasets.scenes import (
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.progress import SILENT
 
-N = 500
+N = 300
 WATER = CLASSES.index("water") + 1
 
 
@@ -63,6 +65,16 @@ def test_labels_are_the_classes_that_are_visible(scenes: list[Scene]) -> None:
         assert scene.labels == tuple((values - 1).tolist())
         assert counts.min() >= MIN_VISIBLE * scene.label_map.size
         assert (scene.label_map == 0).mean() < 2 * MIN_VISIBLE
+
+
+def test_stuff_of_which_next_to_nothing_is_seen_is_no_label() -> None:
+    label_map = np.full((100, 100), 4, np.uint8)
+    label_map[0, :29] = 1
+    label_map[1, :30] = 2
+    clear_traces(label_map)
+    assert label_map[0, :29].tolist() == [0] * 29
+    assert label_map[1, :30].tolist() == [2] * 30
+    assert np.count_nonzero(label_map == 4) == 10_000 - 29 - 30
 
 
 def test_boxes_enclose_what_is_visible(scenes: list[Scene]) -> None:
@@ -132,6 +144,46 @@ def test_boats_float_and_the_sun_does_not_drown(scenes: list[Scene]) -> None:
                 around = ring[scene.instance_map[max(0, thing.box[1] - 1) : bottom + 1, left:right]
                               != number]  # fmt: skip
                 assert not np.isin(around, [WATER]).mean() > 0.5
+
+
+def test_the_sun_shines_where_the_label_map_says(scenes: list[Scene]) -> None:
+    sun = CLASSES.index("sun")
+    suns = [
+        scene.pixels[scene.instance_map == number].mean(axis=0)
+        for scene in scenes
+        for number, thing in enumerate(scene.things, start=1)
+        if thing.label == sun
+    ]
+    assert len(suns) > 20
+    red, green, blue = np.array(suns).T
+    assert (red > 200).all()
+    assert (green > blue + 20).all()
+
+
+def test_near_things_hide_far_ones_and_what_is_hidden_is_left_out() -> None:
+    far, near = _block(4, 4, 10, 10), _block(6, 6, 6, 6)
+    instance_map, visible = visible_parts([far, near], px=16)
+    assert visible == [far, near]
+    assert instance_map[5, 5] == 1
+    assert instance_map[8, 8] == 2
+    assert np.count_nonzero(instance_map == 1) == 100 - 36
+    hidden = _block(7, 7, 4, 4)
+    instance_map, visible = visible_parts([hidden, far, near], px=16)
+    assert visible == [far, near]
+    assert instance_map.max() == 2
+
+
+def test_things_may_leave_the_picture() -> None:
+    instance_map, visible = visible_parts([_block(-2, 8, 10, 10)], px=16)
+    assert len(visible) == 1
+    expected = np.zeros((16, 16), np.uint8)
+    expected[8:, :8] = 1
+    assert np.array_equal(instance_map, expected)
+
+
+def _block(left: int, top: int, width: int, height: int) -> Piece:
+    place = Place(KINDS[0], left, top, width, height)
+    return Piece(place, np.ones((4, height, width), np.float32))
 
 
 def test_a_mirrored_scene_is_the_same_scene_the_other_way_round() -> None:

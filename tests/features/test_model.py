@@ -174,12 +174,9 @@ def test_outputs_are_found_by_name_also_when_a_runtime_renames_values(
     if runtime == "openvino":
         pytest.importorskip("openvino")
     network = onnx.load(folder / NETWORK)
-    for node in network.graph.node:
-        for position, name in enumerate(node.output):
-            if name in ("content", "layout", "labels"):
-                node.output[position] = f"raw_{name}"
-    names = [output.name for output in network.graph.output]
-    network.graph.node.extend(helper.make_node("Identity", [f"raw_{n}"], [n]) for n in names)
+    for name in ("content", "layout", "labels"):
+        append_node(network, "Identity", name)
+        append_node(network, "Identity", name)
     expected = Model.open(folder, runtime=runtime).encode(pixels)
     onnx.save(network, folder / NETWORK)
     write_card(folder, tiny_card(folder))
@@ -338,6 +335,18 @@ def test_rejects_networks_with_other_ports(
         Model.open(folder).encode(np.zeros((1, SIZE, SIZE, 3), np.uint8))
 
 
+def test_content_has_unit_length_even_if_the_network_forgot(
+    folder: Path, pixels: np.ndarray
+) -> None:
+    expected = Model.open(folder, runtime="onnx").encode(pixels).content
+    network = onnx.load(folder / NETWORK)
+    append_node(network, "Mul", "content", "full")
+    onnx.save(network, folder / NETWORK)
+    write_card(folder, tiny_card(folder))
+    found = Model.open(folder, runtime="onnx").encode(pixels).content
+    assert np.allclose(found, expected, atol=1e-6)
+
+
 def test_rejects_values_that_are_no_numbers(tmp_path: Path) -> None:
     write_tiny_model(tmp_path)
     broken = np.full((DIM, DIM), np.nan, np.float32)
@@ -345,6 +354,14 @@ def test_rejects_values_that_are_no_numbers(tmp_path: Path) -> None:
     write_card(tmp_path, tiny_card(tmp_path))
     with pytest.raises(ModelError, match="gave values that are no numbers in 'layout'"):
         Model.open(tmp_path).encode(np.zeros((2, SIZE, SIZE, 3), np.uint8))
+
+
+def append_node(network: onnx.ModelProto, operator: str, output: str, *others: str) -> None:
+    """Put one more node before an output of a network."""
+    before = f"a_{output}_{len(network.graph.node)}"
+    for node in network.graph.node:
+        node.output[:] = [before if name == output else name for name in node.output]
+    network.graph.node.append(helper.make_node(operator, [before, *others], [output]))
 
 
 def tiny_card(folder: Path) -> model_module.ModelCard:

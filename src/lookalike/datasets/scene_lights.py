@@ -47,7 +47,7 @@ class _Palette:
 
 _PALETTES: Final[Mapping[str, _Palette]] = {
     "clear": _Palette(
-        0.4,
+        0.38,
         tops=((70, 140, 225), (95, 165, 230)),
         bottoms=((185, 220, 245), (215, 232, 240)),
         tint=(1.0, 1.0, 0.97),
@@ -71,7 +71,7 @@ _PALETTES: Final[Mapping[str, _Palette]] = {
         tint=(0.9, 0.72, 0.66),
     ),
     "night": _Palette(
-        0.13,
+        0.15,
         tops=((10, 14, 42), (18, 26, 58)),
         bottoms=((38, 50, 98), (55, 60, 105)),
         tint=(0.54, 0.59, 0.77),

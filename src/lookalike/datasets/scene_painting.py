@@ -98,7 +98,7 @@ def render_scene(rng: np.random.Generator, px: int = 128) -> Scene:
     labels = [CLASSES.index(piece.place.kind.name) for piece in visible]
     for number, label in enumerate(labels, start=1):
         label_map[instance_map == number] = label + 1
-    _clear_traces(label_map)
+    clear_traces(label_map)
     return _scene(pixels, label_map, instance_map, labels, backdrop.light.name)
 
 
@@ -175,7 +175,7 @@ def _cast_shadow(canvas: Canvas, place: Place, light: Light) -> None:
     canvas[:, *window] *= 1 - strength * (1 - distance).clip(0, 1).astype(np.float32)
 
 
-def _clear_traces(label_map: LabelMap) -> None:
+def clear_traces(label_map: LabelMap) -> None:
     """Unlabel stuff of which next to nothing is seen."""
     counts = np.bincount(label_map.ravel(), minlength=256)
     for value in np.flatnonzero((counts > 0) & (counts < MIN_VISIBLE * label_map.size)):

@@ -17,7 +17,7 @@ from lookalike.datasets.scene_textures import plane
 MIN_VISIBLE: Final = 0.003
 """Smallest visible share of a picture that still counts as a label."""
 
-_COUNT_CHANCES: Final = (0.2, 0.32, 0.26, 0.14, 0.08)
+_COUNT_CHANCES: Final = (0.22, 0.33, 0.26, 0.13, 0.06)
 """How often a scene is meant to have one, two, … five things."""
 
 _MIN_STUFF: Final = 0.04
@@ -140,7 +140,7 @@ def _find_place(
     for _ in range(_TRIALS):
         x, y = rng.uniform(0.06, 0.94), rng.random()
         # What is nearer stands lower and is larger.
-        scale = 1.0 if kind.flies else 0.7 + 0.6 * y
+        scale = 1.0 if kind.flies else 0.75 + 0.5 * y
         width = max(6, round(share * scale * px))
         height = max(6, round(width * aspect))
         left = round(x * px - width / 2)

@@ -53,7 +53,7 @@ def draw_bird(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
     )
     wing = mix(base, (30, 30, 40), rng.uniform(0.2, 0.45))
     lift = rng.uniform(0.0, 0.18)
-    pen.polygon([(0.0, 0.42), (0.02, 0.74), (0.3, 0.78), (0.3, 0.5)], wing)
+    pen.polygon([(0.0, 0.4), (0.02, 0.8), (0.3, 0.86), (0.3, 0.44)], wing)
     pen.ellipse(0.48, 0.64, 0.37, 0.32, base)
     pen.ellipse(0.79, 0.47, 0.17, 0.21, base)
     pen.polygon([(0.92, 0.38), (1.0, 0.49), (0.92, 0.58)], (235, 165, 50))
@@ -203,11 +203,11 @@ def draw_dog(pen: Pen, rng: np.random.Generator, is_dark: bool) -> None:
     coats = [(140, 95, 60), (55, 48, 45), (225, 200, 160), (190, 120, 65), (225, 225, 220)]
     coat = vary(rng, coats[rng.integers(5)])
     dark = mix(coat, (30, 20, 15), 0.35)
-    pen.polygon([(0.1, 0.5), (0.0, 0.16), (0.11, 0.13), (0.25, 0.4)], coat)
-    for x in (0.12, 0.5):
-        pen.box(x + 0.12, 0.6, x + 0.25, 0.97, dark)
-        pen.box(x, 0.6, x + 0.15, 1.0, coat)
-    pen.rounded(0.08, 0.34, 0.76, 0.8, 0.14, coat)
+    pen.polygon([(0.06, 0.6), (0.0, 0.2), (0.14, 0.16), (0.3, 0.4)], coat)
+    for x in (0.08, 0.46):
+        pen.box(x + 0.14, 0.6, x + 0.3, 0.97, dark)
+        pen.box(x, 0.6, x + 0.18, 1.0, coat)
+    pen.rounded(0.04, 0.32, 0.78, 0.84, 0.14, coat)
     pen.polygon([(0.54, 0.5), (0.62, 0.16), (0.86, 0.3), (0.78, 0.66)], coat)
     pen.ellipse(0.76, 0.25, 0.18, 0.24, coat)
     pen.rounded(0.78, 0.2, 1.0, 0.44, 0.05, mix(coat, (255, 255, 255), 0.15))
