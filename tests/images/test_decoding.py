@@ -221,8 +221,9 @@ def test_deep_color_is_scaled_and_not_clipped(value):
         ([-10.0, 0.0, 10.0], [0, 128, 255]),
         ([np.nan, np.inf, 1.0], [0, 0, 255]),
         ([5e9, 5e9, 5e9], [0, 0, 0]),
+        ([-3e38, 0.0, 3e38], [0, 128, 255]),
     ],
-    ids=["unit", "bytes", "words", "own range", "not finite", "flat"],
+    ids=["unit", "bytes", "words", "own range", "not finite", "flat", "widest range"],
 )
 def test_float_picture_is_scaled_by_its_range(values, expected):
     data = encoded(Image.fromarray(np.array([values], np.float32)), "TIFF")

@@ -63,7 +63,8 @@ def _scale_to_bytes(
 
     The smallest range that holds all values is taken; values that are not finite count as 0.
     """
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    # In double precision, as the range of floats is no float itself.
+    finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(finite.min()), float(finite.max())
     for top in (1.0, 255.0, 65535.0):
         if low >= 0 and high <= top:
