@@ -375,7 +375,7 @@ def test_an_interrupted_set_leaves_nothing(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
-@pytest.mark.parametrize("n", [0, -5, 1_000_001])
+@pytest.mark.parametrize("n", [0, -5, 100_001])
 def test_rejects_a_number_of_scenes_that_cannot_be_meant(n: int) -> None:
     with pytest.raises(UsageError, match=rf"a set of {n} scenes cannot be made; ask for 1 to"):
         open_scenes(n)

@@ -61,8 +61,8 @@ __all__ = [
 GENERATOR_VERSION: Final = 2
 """Changes whenever the same seed gives other scenes; part of the cache's folder names."""
 
-MAX_SCENES: Final = 1_000_000
-"""More scenes than this in one set are taken for a slip of the keyboard."""
+MAX_SCENES: Final = 100_000
+"""The annotations of larger sets would fill the memory."""
 
 _PICTURES_PX: Final = 128
 
