@@ -1,6 +1,62 @@
-"""`python -m lookalike`."""
+"""The program `lookalike`, also started by `python -m lookalike`.
 
-from lookalike.cli import main
+Whatever goes wrong ends here as one line on standard error and an exit code.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from lookalike.cli import app
+from lookalike.errors import EnvironmentFault, LookalikeError
+from lookalike.terminal import show_error, show_json
+
+INTERRUPTED: Final = 130
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return int(app(list(words), prog_name="lookalike", standalone_mode=False) or 0)
+    except TyperException as error:
+        return _fail(error.format_message(), error.exit_code, words)
+    except LookalikeError as error:
+        return _fail(str(error), error.exit_code, words)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `… | head`; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        reason = f"{error.filename or 'the system'}: {error.strerror or error}"
+        return _fail(reason, EnvironmentFault.exit_code, words)
+    except MemoryError:
+        return _fail("the machine has no memory left for this", EnvironmentFault.exit_code, words)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; run the same command again to go on", INTERRUPTED, words)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _fail(message: str, code: int, words: Sequence[str]) -> int:
+    if "--json" in words:
+        show_json({"error": message, "exit_code": code})
+    show_error(message)
+    return code
+
 
 if __name__ == "__main__":
     main()

@@ -1,22 +1,27 @@
 """The command line: one short function per command. Each parses, calls the library and shows."""
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, Literal
 
 import typer
-from typer.exceptions import TyperException
 
 from lookalike import __version__
-from lookalike.errors import EnvironmentFault, LookalikeError, UsageError
-from lookalike.terminal import Bars, say, show_error, show_json, show_table
+from lookalike.errors import UsageError
+from lookalike.showing import (
+    show_card,
+    show_demo,
+    show_hits,
+    show_ingest,
+    show_measures,
+    show_problems,
+    show_status,
+)
+from lookalike.terminal import Bars, show_json
 
 SOME_FAILED: Final = 1
-INTERRUPTED: Final = 130
 
 app = typer.Typer(
     help="Finds pictures by what is in them and where it is.",
@@ -25,18 +30,32 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-# Every option can also be given in the environment: --image-size as LOOKALIKE_IMAGE_SIZE.
-SETTINGS: Final = {"auto_envvar_prefix": "LOOKALIKE", "help_option_names": ["-h", "--help"]}
+SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
-CollectionPath = Annotated[Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything that is drawn at random.")]
+
+def _option(flag: str, **settings: Any) -> Any:
+    """Declare an option that can also be given in the environment.
+
+    Example:
+        >>> _option("--image-size", help="Pixels.").envvar
+        'LOOKALIKE_IMAGE_SIZE'
+    """
+    name = flag.partition("/")[0].strip("-").upper().replace("-", "_")
+    return typer.Option(flag, envvar=f"LOOKALIKE_{name}", **settings)
+
+
+CollectionPath = Annotated[
+    Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection.")
+]
+Json = Annotated[bool, _option("--json", help="Print one JSON object and nothing else.")]
+Seed = Annotated[int, _option("--seed", help="Seed of everything that is drawn at random.")]
 Level = Annotated[
-    str, typer.Option("--level", help="COCO classes by their 'names' or their 'supercategories'.")
+    Literal["names", "supercategories"],
+    _option("--level", help="Which names of COCO classes to take."),
 ]
 Weights = Annotated[
     list[str],
-    typer.Option("--weight", metavar="NAME=VALUE", help="Weight of a descriptor: content=2, layout=0."),
+    _option("--weight", metavar="NAME=VALUE", help="Weight of a descriptor: content=2, layout=0."),
 ]
 
 
@@ -67,34 +86,36 @@ def index(
         list[str], typer.Argument(metavar="SOURCE...", help="Folders, files or data sets.")
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", help="Model folder; needed for a new collection.")
+        Path | None, _option("--model", help="Model folder; needed for a new collection.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Decoding processes. [default: all cores]")
+        int | None,
+        _option("--workers", min=0, help="Decoding processes. [default: all cores]"),
     ] = None,
     kind: Annotated[
-        str, typer.Option("--index", help="auto, exact, pq or clusters (k-means lists).")
+        Literal["auto", "exact", "pq", "clusters"],
+        _option("--index", help="Kind of index; clusters are k-means lists."),
     ] = "auto",
     recall: Annotated[
-        float, typer.Option("--recall", help="Share of true neighbors an index must find.")
+        float, _option("--recall", help="Share of true neighbors an index must find.")
     ] = 0.98,
     max_megapixels: Annotated[
-        float, typer.Option("--max-megapixels", help="Larger pictures are refused.")
+        float, _option("--max-megapixels", help="Larger pictures are refused.")
     ] = 64.0,
     max_megabytes: Annotated[
-        float, typer.Option("--max-megabytes", help="Larger files are refused.")
+        float, _option("--max-megabytes", help="Larger files are refused.")
     ] = 256.0,
     seconds_per_file: Annotated[
-        float, typer.Option("--seconds-per-file", help="Longest time to decode one, tried twice.")
+        float, _option("--seconds-per-file", help="Longest time to decode one, tried twice.")
     ] = 2.4,
     remove_missing: Annotated[
-        bool, typer.Option("--remove-missing", help="Forget the pictures of folders now empty.")
+        bool, _option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
     as_json: Json = False,
 ) -> int:
     """Bring a collection up to date with folders; makes it if it is new.
 
-    Files are read and never changed. Every file ends as indexed, failed or skipped, with the reason.
+    Files are read, never changed. Each ends as indexed, failed or skipped, with the reason.
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.images.decoding import DecodeLimits  # noqa: PLC0415
@@ -111,21 +132,8 @@ def index(
             recall_target=recall,
             progress=Bars(),
         )
-    _show(as_json, report.to_json(), lambda: _show_ingest(report.to_json()))
+    _show(as_json, report.to_json(), lambda: show_ingest(report))
     return SOME_FAILED if report.failed else 0
-
-
-def _show_ingest(report: Mapping[str, Any]) -> None:
-    troubles = [("failed", t) for t in report["failed"]] + [("skipped", t) for t in report["skipped"]]
-    for kind, trouble in troubles[:20]:
-        say(f"{kind}: {trouble['path']}: {trouble['reason']}")
-    if len(troubles) > 20:
-        say(f"… and {len(troubles) - 20} more; --json lists all")
-    say(
-        f"{report['indexed']} indexed, {report['unchanged']} unchanged, {report['removed']} removed, "
-        f"{len(report['failed'])} failed, {len(report['skipped'])} skipped "
-        f"in {report['seconds']:.1f} s"
-    )
 
 
 @app.command(
@@ -139,24 +147,23 @@ def _show_ingest(report: Mapping[str, Any]) -> None:
 def search(
     collection: CollectionPath,
     images: Annotated[
-        list[Path], typer.Option("--image", help="Find pictures like this file; repeatable.")
+        list[Path], _option("--image", help="Find pictures like this file; repeatable.")
     ] = [],  # noqa: B006 - read only, and Typer wants a list
     ids: Annotated[
-        list[int], typer.Option("--id", help="Find pictures like this one of the collection.")
+        list[int], _option("--id", help="Find pictures like this one of the collection.")
     ] = [],  # noqa: B006
-    not_images: Annotated[
-        list[Path], typer.Option("--not-image", help="… and unlike this file.")
-    ] = [],  # noqa: B006
+    not_images: Annotated[list[Path], _option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_ids: Annotated[
-        list[int], typer.Option("--not-id", help="… and unlike this one of the collection.")
+        list[int], _option("--not-id", help="… and unlike this one of the collection.")
     ] = [],  # noqa: B006
     weights: Weights = [],  # noqa: B006
-    k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10,
+    k: Annotated[int, _option("-k", help="Number of hits.")] = 10,
     order: Annotated[
-        str, typer.Option("--order", help="ranked, or list (as published: cluster by cluster).")
+        Literal["ranked", "list"],
+        _option("--order", help="list: cluster by cluster, as published."),
     ] = "ranked",
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Also draw the hits into this PNG file.")
+        Path | None, _option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -165,25 +172,206 @@ def search(
     The score says how rare such a similarity is in this collection: 3 means that one random pair of
     pictures in a thousand is as similar.
     """
-    from lookalike.asking import draw_sheet, found, make_query  # noqa: PLC0415 - keeps --help fast
+    from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
 
     query = make_query(images, ids, not_images, not_ids, _weights(weights), order)
     with Collection.open(collection) as opened:
-        answer = found(opened, query, k)
+        found = answer(opened, query, k)
         if sheet is not None:
-            draw_sheet(opened, query, answer, sheet)
-    _show(as_json, answer, lambda: _show_hits(answer))
+            draw_answer(opened, query, found, sheet)
+    _show(as_json, found, lambda: show_hits(found))
     return 0
 
 
-def _show_hits(answer: Mapping[str, Any]) -> None:
-    names = list(answer["hits"][0]["scores"]) if answer["hits"] else []
-    rows = [
-        (hit["rank"], hit["id"], hit["score"], *(hit["scores"][n] for n in names), hit["path"])
-        for hit in answer["hits"]
-    ]
-    show_table(("rank", "id", "score", *names, "path"), rows)
+@app.command(
+    context_settings=SETTINGS,
+    epilog=_examples(
+        "lookalike evaluate gallery.lookalike --dataset 'coco#test'",
+        "lookalike evaluate gallery.lookalike --dataset coco --without person --at 1,10,100",
+        "lookalike evaluate gallery.lookalike --dataset scenes:600:2 --weight layout=0 --json",
+    ),
+)
+def evaluate(
+    collection: CollectionPath,
+    dataset: Annotated[str, _option("--dataset", help="Labeled pictures; see docs/datasets.md.")],
+    queries: Annotated[
+        int | None, _option("--queries", help="Pictures to ask with. [default: all]")
+    ] = None,
+    at: Annotated[str, _option("--at", help="Numbers of hits at which is measured.")] = "2,5,8,10",
+    without: Annotated[
+        list[str], _option("--without", help="A class that shall not count; repeatable.")
+    ] = [],  # noqa: B006
+    clusters: Annotated[
+        int, _option("--clusters", help="k-means clusters for the clustering measure.")
+    ] = 20,
+    weights: Weights = [],  # noqa: B006
+    level: Level = "names",
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        _option("--out", help="Folder of the report. [default: COLLECTION-evaluation]"),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Measure how well a collection answers, against a labeled data set that it holds.
+
+    Every query is a picture of the collection, searched among all others. Writes a report.
+    """
+    from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.datasets import open_dataset  # noqa: PLC0415
+    from lookalike.judging import judge  # noqa: PLC0415
+
+    folder = out or collection.absolute().with_name(f"{collection.absolute().stem}-evaluation")
+    bars = Bars()
+    with Collection.open(collection) as opened:
+        found = judge(
+            opened,
+            open_dataset(dataset, level=level, progress=bars),
+            n_queries=queries,
+            at=_numbers(at),
+            weights=_weights(weights),
+            without=without,
+            n_clusters=clusters,
+            seed=seed,
+            report=folder,
+            progress=bars,
+        )
+    content = {**found.to_json(), "report": str(folder / "report.html")}
+    _show(as_json, content, lambda: show_measures({collection.name: found}, folder))
+    return 0
+
+
+@app.command(context_settings=SETTINGS, epilog=_examples("lookalike status photos.lookalike"))
+def status(collection: CollectionPath, as_json: Json = False) -> int:
+    """Show what a collection holds and how accurate its indexes were measured to be."""
+    from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+
+    with Collection.open(collection) as opened:
+        content = opened.status()
+    _show(as_json, content, lambda: show_status(content))
+    return 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=_examples(
+        "lookalike verify photos.lookalike",
+        "lookalike verify photos.lookalike --repair && lookalike index photos.lookalike ~/Pictures",
+    ),
+)
+def verify(
+    collection: CollectionPath,
+    repair: Annotated[
+        bool,
+        _option("--repair", help="Delete what is damaged and can be made again by `index`."),
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Read a whole collection and tell whether it is sound."""
+    from lookalike.storage.integrity import verify as check  # noqa: PLC0415 - keeps --help fast
+
+    report = check(collection, repair=repair, progress=Bars())
+    _show(as_json, {"clean": report.is_clean, **asdict(report)}, lambda: show_problems(report))
+    return 0 if report.is_clean else SOME_FAILED
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=_examples(
+        "lookalike learn scenes:2000:7 --out scenes-model",
+        "lookalike learn 'coco#train' --level supercategories --out coco-model",
+        "lookalike learn photos --out plain-model --code-weight 0      (without self-encoding)",
+        "lookalike learn coco --out coco-model --resume                (after an interruption)",
+    ),
+)
+def learn(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labeled pictures.")],
+    out: Annotated[Path, _option("--out", metavar="MODEL", help="Model folder to write.")],
+    validate: Annotated[
+        str | None, _option("--validate", help="Pictures to measure on. [default: a tenth]")
+    ] = None,
+    backbone: Annotated[
+        Literal["residual"], _option("--backbone", help="The network.")
+    ] = "residual",
+    self_encoder: Annotated[
+        Literal["convolutional", "dense"],
+        _option("--self-encoder", help="Kind of self-encoder; dense as published."),
+    ] = "convolutional",
+    map_input: Annotated[
+        Literal["embedding", "one-hot"],
+        _option("--map-input", help="How a class enters the self-encoder."),
+    ] = "embedding",
+    code_weight: Annotated[
+        float, _option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
+    ] = 1.0,
+    code_dim: Annotated[int, _option("--code-dim", help="Length of the layout code.")] = 128,
+    epochs: Annotated[
+        int | None, _option("--epochs", help="Passes over the pictures. [default: by size]")
+    ] = None,
+    image_size: Annotated[int, _option("--image-size", help="Pixels of the network's input.")] = 96,
+    batch_size: Annotated[int, _option("--batch-size", help="Pictures per step.")] = 64,
+    learning_rate: Annotated[float, _option("--learning-rate", help="Largest of the run.")] = 2e-3,
+    level: Level = "names",
+    seed: Seed = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], _option("--device", help="Where to compute.")
+    ] = "auto",
+    resume: Annotated[bool, _option("--resume", help="Go on with an interrupted run.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Learn features from labeled pictures by image self-encoding, and write a model folder."""
+    from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
+    from lookalike.learning import recipes  # noqa: PLC0415
+
+    recipe = recipes.Recipe(
+        image_size=image_size,
+        code_dim=code_dim,
+        backbone=backbone,
+        self_encoder=self_encoder,
+        map_input=map_input,
+        code_weight=code_weight,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+    )
+    bars = Bars()
+    pictures = open_dataset(dataset, level=level, progress=bars)
+    held_out = open_dataset(validate, level=level, progress=bars) if validate else None
+    card = recipes.learn(pictures, out, recipe, validate=held_out, resume=resume, progress=bars)
+    _show(
+        as_json,
+        {"model": card.id, "folder": str(out), "measured": dict(card.measured)},
+        lambda: show_card(card, out),
+    )
+    return 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=_examples("lookalike demo --quick", "lookalike demo --out demo"),
+)
+def demo(
+    out: Annotated[Path, _option("--out", help="Folder for everything it makes.")] = Path(
+        "lookalike-demo"
+    ),
+    quick: Annotated[bool, _option("--quick", help="A small version, in 90 seconds.")] = False,
+    serve: Annotated[
+        bool, _option("--serve/--no-serve", help="Open the report in the browser when done.")
+    ] = True,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> int:
+    """Show the whole idea on generated scenes: learn with and without self-encoding, compare."""
+    from lookalike.demo import run_demo  # noqa: PLC0415 - keeps --help fast
+
+    result = run_demo(out, quick=quick, seed=seed, progress=Bars())
+    _show(as_json, result.to_json(), lambda: show_demo(result))
+    if serve and not as_json and sys.stdout.isatty():
+        typer.launch(str(result.report))
+    return 0
 
 
 def _weights(texts: Sequence[str]) -> dict[str, float] | None:
@@ -213,40 +401,3 @@ def _show(as_json: bool, content: Mapping[str, Any], show: Callable[[], None]) -
         show_json(content)
     else:
         show()
-
-
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave with its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_run(words))
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
-
-
-def _run(words: list[str]) -> int:
-    try:
-        return int(app(words, prog_name="lookalike", standalone_mode=False) or 0)
-    except TyperException as error:
-        return _fail(error.format_message(), error.exit_code, words)
-    except LookalikeError as error:
-        return _fail(str(error), error.exit_code, words)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `… | head`; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        return _fail(f"{error.filename or 'the system'}: {error.strerror}", 3, words)
-    except MemoryError:
-        return _fail("the machine has no memory left for this", EnvironmentFault.exit_code, words)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; run the same command again to go on", INTERRUPTED, words)
-
-
-def _fail(message: str, code: int, words: Sequence[str]) -> int:
-    if "--json" in words:
-        show_json({"error": message, "exit_code": code})
-    show_error(message)
-    return code

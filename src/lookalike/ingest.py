@@ -10,9 +10,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
@@ -80,6 +80,10 @@ class IngestReport:
     failed: tuple[Trouble, ...]
     skipped: tuple[Trouble, ...]
     seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
 def ingest(

@@ -1,0 +1,117 @@
+"""A search in the words of a command, and its answer as plain values."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike.arrays import NO_ID, Embeddings, LabelMap
+from lookalike.atomic import write_atomically
+from lookalike.collection import LONGER_SIDE, Collection
+from lookalike.errors import ImageError
+from lookalike.evaluation.contact_sheet import (
+    Legend,
+    SheetPicture,
+    SheetQuery,
+    SheetRow,
+    draw_contact_sheet,
+    sheet_png,
+)
+from lookalike.images.scanning import display_path
+from lookalike.index.base import Hits, Order
+from lookalike.search.queries import Example, FileExample, IdExample, Query
+
+
+def make_query(
+    images: Sequence[Path],
+    ids: Sequence[int],
+    not_images: Sequence[Path],
+    not_ids: Sequence[int],
+    weights: Mapping[str, float] | None,
+    order: Order,
+) -> Query:
+    """Put a query together from files and ids, liked and disliked.
+
+    Raises:
+        UsageError: If nothing is liked, or a weight or the order makes no sense.
+    """
+    liked: list[Example] = [*map(FileExample, images), *map(IdExample, ids)]
+    disliked: list[Example] = [*map(FileExample, not_images), *map(IdExample, not_ids)]
+    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+
+
+def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
+    """Search, and give the hits with what a person wants to know of them."""
+    started = time.perf_counter()
+    hits = collection.search(query, k)
+    found = _hits(collection, hits)
+    probed = hits.probed_clusters
+    return {
+        "hits": found,
+        "took_ms": round(1000 * (time.perf_counter() - started), 3),
+        "probed_clusters": 0 if probed is None else int(probed[0]),
+        "exact": hits.is_exact,
+    }
+
+
+def _hits(collection: Collection, hits: Hits) -> list[dict[str, Any]]:
+    ids = [int(image_id) for image_id in hits.ids[0] if image_id != NO_ID]
+    return [
+        {
+            "rank": rank + 1,
+            "id": record.id,
+            "path": display_path(record.paths[0]),
+            "score": float(hits.scores[0, rank]),
+            "scores": {name: float(part[0, rank]) for name, part in hits.parts.items()},
+        }
+        for rank, record in enumerate(collection.images(ids))
+    ]
+
+
+def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], file: Path) -> None:
+    """Draw a query and its hits into a PNG file, with the layout that the model saw in each.
+
+    Raises:
+        ImageError: If the query's own picture cannot be read.
+        EnvironmentFault: If the file cannot be written.
+    """
+    hits = [_shown_hit(collection, hit) for hit in found["hits"]]
+    row = SheetRow(tuple(hit for hit in hits if hit is not None))
+    sheet = draw_contact_sheet(
+        [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
+        title="Most alike",
+        subtitle=f"{len(collection)} pictures in {collection.path.name}",
+        legend=Legend(collection.card.classes, collection.card.palette),
+    )
+    write_atomically(file, sheet_png(sheet))
+
+
+def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture | None:
+    """Return a hit as it is drawn; `None` where its file is no longer to be read."""
+    try:
+        pixels = collection.picture(hit["id"])
+    except ImageError:
+        return None
+    seen = None
+    if collection.card.has_layout:
+        seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
+    return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
+
+
+def _shown_example(collection: Collection, example: Example) -> SheetPicture:
+    if isinstance(example, IdExample):
+        pixels = collection.picture(example.id)
+        layout = collection.vectors([example.id], "layout") if collection.card.has_layout else None
+    else:
+        pixels = collection.read(example.path, LONGER_SIDE)
+        layout = collection.encode(example.path).get("layout")
+    seen = None if layout is None else _seen(collection, layout)
+    return SheetPicture(pixels, label_map=seen, caption="query")
+
+
+def _seen(collection: Collection, layout: Embeddings) -> LabelMap:
+    """Turn a predicted code back into the label map that it stands for."""
+    seen: LabelMap = collection.model.decode_codes(layout)[0].argmax(axis=0).astype(np.uint8)
+    return seen

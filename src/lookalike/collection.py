@@ -1,0 +1,368 @@
+"""The friendly door: a folder of pictures that can be searched.
+
+with Collection.create("photos.lookalike", model="my-model") as photos:
+    photos.add("~/Pictures")
+    hits = photos.search("holiday.jpg", k=10)
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeAlias
+
+from lookalike.arrays import Embeddings, Ids, Pixels
+from lookalike.datasets import needs_opening, open_dataset, picture_files
+from lookalike.errors import ImageError, MismatchError, UsageError
+from lookalike.features.model import Model
+from lookalike.images.decoding import (
+    DEFAULT_LIMITS,
+    PREPROCESS_VERSION,
+    DecodeLimits,
+    decode,
+    read_file,
+)
+from lookalike.images.scanning import display_path
+from lookalike.index.base import Hits
+from lookalike.ingest import IngestOptions, IngestReport, ingest
+from lookalike.model_folder import ModelCard, check_files, read_card
+from lookalike.progress import SILENT, Progress
+from lookalike.search.queries import Example, FileExample, IdExample, Query
+from lookalike.shelf import Gallery, Shelf
+from lookalike.storage.catalog import Catalog
+from lookalike.storage.folder import (
+    CollectionFolder,
+    DescriptorSpec,
+    Manifest,
+    check_model,
+    checksum_of_model,
+    create_folder,
+    open_folder,
+)
+from lookalike.storage.lock import WriterLock
+from lookalike.storage.records import ImageRecord
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+DESCRIPTOR_VERSION: Final = 1
+"""Grows whenever the same model would give the same picture another embedding."""
+
+LONGER_SIDE: Final = 256
+"""Pixels of the longer side of pictures that are shown."""
+
+
+class Collection:
+    """Pictures with their embeddings, on disk, ready to be searched.
+
+    Open it with `Collection.open`, make one with `Collection.create`; both are context managers.
+    Any number of processes may read a collection, one may write to it.
+
+    Attributes:
+        path: The collection's folder.
+        catalog: The truth in it.
+        manifest: What it says of itself.
+    """
+
+    def __init__(
+        self, folder: CollectionFolder, manifest: Manifest, catalog: Catalog, held: ExitStack
+    ) -> None:
+        self.path: Final = folder.path
+        self.catalog: Final = catalog
+        self.manifest: Final = manifest
+        self._folder = folder
+        self._held = held
+        self._gallery: Gallery | None = None
+
+    @classmethod
+    def create(cls, path: AnyPath, *, model: AnyPath) -> "Collection":
+        """Make an empty collection with a copy of a model folder, and open it for writing.
+
+        Raises:
+            UsageError: If something is at `path` already.
+            ModelError: If the model folder is damaged or made for another way of decoding.
+            EnvironmentFault: If it cannot be written there.
+        """
+        source = Path(model).expanduser()
+        card = read_card(source)
+        check_files(source, card)
+        if card.preprocess_version != PREPROCESS_VERSION:
+            raise MismatchError(
+                f"model {card.id} was learned with version {card.preprocess_version} of decoding, "
+                f"this program has version {PREPROCESS_VERSION}; learn the model again"
+            )
+        create_folder(Path(path).expanduser(), source, _descriptors(card))
+        return cls.open(path, writable=True)
+
+    @classmethod
+    def open(cls, path: AnyPath, *, writable: bool = False) -> "Collection":
+        """Open a collection.
+
+        Args:
+            path: Its folder.
+            writable: Keep all other writers out and be able to `add`.
+
+        Raises:
+            NotACollectionError: If there is no collection.
+            CollectionLockedError: If it is to be written and another process is writing.
+            MismatchError: If its version or its model is not what it should be.
+        """
+        with ExitStack() as stack:
+            folder, manifest = open_folder(Path(path).expanduser())
+            check_model(folder, manifest)
+            if writable:
+                stack.enter_context(WriterLock(folder.path))
+                folder.sweep()
+            catalog = stack.enter_context(Catalog.open(folder.catalog, writable=writable))
+            return cls(folder, manifest, catalog, stack.pop_all())
+
+    @classmethod
+    def open_or_create(cls, path: AnyPath, *, model: AnyPath | None = None) -> "Collection":
+        """Open a collection for writing, or make it with `model` if there is none.
+
+        Raises:
+            UsageError: If it has to be made and no model is given.
+            MismatchError: If it was made with another model than the one given.
+        """
+        place = Path(path).expanduser()
+        if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+            if model is None:
+                raise UsageError(
+                    f"{place} is a new collection and needs a model: give --model MODEL "
+                    "(lookalike learn makes one)"
+                )
+            return cls.create(place, model=model)
+        opened = cls.open(place, writable=True)
+        if model is not None and checksum_of_model(Path(model)) != opened.manifest.model_checksum:
+            opened.close()
+            raise MismatchError(
+                f"{place} was made with model {opened.manifest.model}, not with the one in "
+                f"{model}; leave --model out, or make another collection"
+            )
+        return opened
+
+    def close(self) -> None:
+        """Let go of files and locks; closing twice does no harm."""
+        self._held.close()
+
+    def __enter__(self) -> "Collection":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.catalog.n_images
+
+    @cached_property
+    def model(self) -> Model:
+        """The network that made the embeddings."""
+        return Model.open(self._folder.model)
+
+    @cached_property
+    def card(self) -> ModelCard:
+        """What the model is."""
+        return read_card(self._folder.model)
+
+    def add(
+        self,
+        *sources: AnyPath,
+        workers: int | None = None,
+        limits: DecodeLimits = DEFAULT_LIMITS,
+        seconds_per_file: float = 2.4,
+        remove_missing: bool = False,
+        kind: str = "auto",
+        recall_target: float = 0.98,
+        progress: Progress = SILENT,
+    ) -> IngestReport:
+        """Bring the collection up to date with folders, files or data sets.
+
+        Args:
+            sources: Folders, files, or data sets such as `coco#test` and `scenes:500:7`.
+            workers: Decoding processes; one for each processor by default, 0 for none.
+            limits: Largest file and picture that is accepted.
+            seconds_per_file: Longest time a file may take to decode; it is tried twice.
+            remove_missing: Also forget the pictures of a folder in which nothing is left.
+            kind: Kind of index: `auto`, `exact`, `pq` or `clusters`.
+            recall_target: Share of the true nearest neighbors that the index must find.
+            progress: Told about every file.
+
+        Returns:
+            What became of every file.
+
+        Raises:
+            UsageError: If a source does not exist; nothing has changed then.
+            EnvironmentFault: If the disk is full; what was stored stays.
+        """
+        options = IngestOptions(
+            image_size=self.card.image_size,
+            workers=_processors() if workers is None else workers,
+            limits=limits,
+            seconds=seconds_per_file,
+            remove_missing=remove_missing,
+        )
+        places = [place for source in sources for place in _places(source)]
+        report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
+        self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
+        return report
+
+    def build_indexes(
+        self,
+        *,
+        kind: str = "auto",
+        recall_target: float = 0.98,
+        force: bool = False,
+        progress: Progress = SILENT,
+    ) -> None:
+        """Build the index of each descriptor again where it has fallen too far behind.
+
+        Args:
+            kind: `auto` (by size), `exact`, `pq` or `clusters`.
+            recall_target: Share of the true nearest neighbors that a search must find.
+            force: Build even what is up to date.
+            progress: Told about every step.
+        """
+        self._shelf.renew(kind, recall_target, force=force, progress=progress)
+        self._gallery = None
+
+    def search(self, query: "Query | AnyPath | int", k: int = 10) -> Hits:
+        """Find the `k` images most like a query.
+
+        Args:
+            query: A `Query`, or for short the path of a picture or the id of an image.
+            k: Number of hits; fewer come from smaller collections.
+
+        Returns:
+            One row of hits, best first.
+
+        Raises:
+            UsageError: If the query, its ids or `k` make no sense, or the collection is empty.
+            ImageError: If a picture cannot be read.
+        """
+        return self.search_all([as_query(query)], k)
+
+    def search_all(self, queries: Sequence[Query], k: int = 10) -> Hits:
+        """Find the `k` images most like each of several queries; one row of hits for each."""
+        return self.gallery.searcher.search(queries, k)
+
+    @property
+    def gallery(self) -> Gallery:
+        """What is searched now: indexes and calibrations, read again when the catalog changed."""
+        if self._gallery is None or self._gallery.revision != self.catalog.revision:
+            self._gallery = self._shelf.open(self.encode)
+        return self._gallery
+
+    def encode(self, path: Path) -> Mapping[str, Embeddings]:
+        """Embed a picture that need not be in the collection; one row for each descriptor."""
+        size = (self.card.image_size, self.card.image_size)
+        data = _file(path)
+        with _named(path):
+            pixels = decode(data, size).pixels
+        return self.model.encode(pixels[None]).descriptors
+
+    def status(self) -> dict[str, Any]:
+        """Tell what the collection holds, as plain values.
+
+        `indexes` lists, for each descriptor, the kind of index, the images in it and beside it,
+        and the recall that was measured when it was built.
+        """
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        return {
+            "path": str(self.path),
+            "format": self.manifest.format,
+            "created": self.manifest.created,
+            "model": self.manifest.model,
+            "classes": len(self.card.classes),
+            "images": self.catalog.n_images,
+            "files": dict(self.catalog.n_files),
+            "folders": [display_path(root) for root in self.catalog.roots()],
+            "descriptors": dict(self.catalog.descriptors),
+            "revision": self.catalog.revision,
+            "indexes": [asdict(state) for state in self._shelf.states()],
+            "bytes": sum(path.stat().st_size for path in files),
+        }
+
+    def images(self, ids: Sequence[int] | Ids) -> list[ImageRecord]:
+        """Return what is known of images: size, format, paths, labels; in the order asked for."""
+        return self.catalog.images(ids)
+
+    def vectors(self, ids: Sequence[int] | Ids, descriptor: str) -> Embeddings:
+        """Return the embeddings of images, as the model gave them; in the order asked for."""
+        return self.catalog.vectors(ids, descriptor)
+
+    def picture(self, image_id: int, longer_side: int = LONGER_SIDE) -> Pixels:
+        """Read the picture of an image from one of its files, at a size fit to be shown.
+
+        Raises:
+            ImageError: If none of its files can be read any more.
+        """
+        [record] = self.images([image_id])
+        for path in record.paths[:-1]:
+            with suppress(ImageError):
+                return self.read(Path(os.fsdecode(path)), longer_side)
+        return self.read(Path(os.fsdecode(record.paths[-1])), longer_side)
+
+    def read(self, path: Path, longer_side: int = LONGER_SIDE) -> Pixels:
+        """Read any picture in its own proportions, its longer side at most so many pixels.
+
+        Raises:
+            ImageError: If it cannot be read; the message names the file.
+        """
+        data = _file(path)
+        with _named(path):
+            source = decode(data, (1, 1))
+            shrink = min(1.0, longer_side / max(source.width, source.height))
+            size = (round(source.height * shrink) or 1, round(source.width * shrink) or 1)
+            return decode(data, size).pixels
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self._folder.index, self.catalog, self.manifest.model)
+
+
+def _file(path: Path) -> bytes:
+    # A link that a person names is meant; one that lies in a folder is not followed.
+    return read_file(path.expanduser().resolve())
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(error.reason, display_path(os.fsencode(path))) from error
+
+
+def as_query(query: "Query | AnyPath | int") -> Query:
+    """Turn the short forms of a query into a `Query`."""
+    if isinstance(query, Query):
+        return query
+    example: Example = IdExample(query) if isinstance(query, int) else FileExample(Path(query))
+    return Query(positives=(example,))
+
+
+def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
+    content = {"content": DescriptorSpec(DESCRIPTOR_VERSION, card.content_dim)}
+    if not card.has_layout:
+        return content
+    return {**content, "layout": DescriptorSpec(DESCRIPTOR_VERSION, card.code_dim)}
+
+
+def _places(source: AnyPath) -> list[bytes]:
+    """Turn a source into folders and files: data sets by their words, all else by its path."""
+    if needs_opening(source):
+        return [os.fsencode(path) for path in picture_files(open_dataset(source))]
+    return [os.fsencode(Path(source).expanduser())]
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,150 @@
+"""A collection judged by a labeled data set: what `evaluate` and the demo do."""
+
+from collections.abc import Collection as AnyOf
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
+
+from lookalike.arrays import NO_ID, Ids
+from lookalike.collection import Collection
+from lookalike.datasets import Dataset
+from lookalike.evaluation.measurements import Evaluation
+from lookalike.evaluation.protocol import evaluate
+from lookalike.evaluation.report import write_report
+from lookalike.evaluation.truth import GroundTruth, ground_truth
+from lookalike.images.scanning import content_hash
+from lookalike.index.base import Hits
+from lookalike.index.kmeans import assign_clusters
+from lookalike.progress import SILENT, Progress
+from lookalike.search.queries import IdExample, Query
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectionSystem:
+    """A collection as something to evaluate: each query is one of its own images.
+
+    Attributes:
+        collection: What is searched.
+        weights: Weight of each descriptor; `None` for the default mixture.
+    """
+
+    collection: Collection
+    weights: Mapping[str, float] | None = None
+
+    def rank(self, query_ids: Ids, k: int) -> Hits:
+        """Return the `k` best images for each query image, without the query itself."""
+        queries = [
+            Query(positives=(IdExample(int(image_id)),), weights=self.weights)
+            for image_id in query_ids
+        ]
+        return self.collection.search_all(queries, k)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Renamed:
+    """A system whose images go by the ids that another collection gave to the same pictures.
+
+    Attributes:
+        system: The system.
+        own: Its ids, ascending.
+        known_as: What each is called outside, in the same order.
+    """
+
+    system: CollectionSystem
+    own: Ids
+    known_as: Ids
+
+    def rank(self, query_ids: Ids, k: int) -> Hits:
+        """Rank as the system does, ids translated on the way in and out."""
+        order = np.argsort(self.known_as)
+        asked = self.own[order[np.searchsorted(self.known_as[order], query_ids)]]
+        hits = self.system.rank(asked, k)
+        places = np.minimum(np.searchsorted(self.own, hits.ids), len(self.own) - 1)
+        ids: Int64[ndarray, "queries k"] = np.where(
+            self.own[places] == hits.ids, self.known_as[places], NO_ID
+        )
+        return replace(hits, ids=ids)
+
+
+def ids_by_hash(collection: Collection, dataset: Dataset) -> dict[bytes, int]:
+    """Find those pictures of a data set that a collection holds, by their content."""
+    hashes = [content_hash(dataset[position].read_bytes()) for position in range(len(dataset))]
+    return collection.catalog.image_ids(hashes)
+
+
+def same_pictures(collection: Collection, truth: GroundTruth, named_by: Collection) -> Renamed:
+    """Let a collection be judged by ground truth that speaks of another collection's ids."""
+    records = named_by.images(truth.ids)
+    own_ids = collection.catalog.image_ids([record.hash for record in records])
+    pairs = sorted((own_ids[record.hash], record.id) for record in records)
+    own, known_as = np.array(pairs, np.int64).reshape(-1, 2).T
+    return Renamed(CollectionSystem(collection), own.copy(), known_as.copy())
+
+
+def judge(
+    collection: Collection,
+    dataset: Dataset,
+    *,
+    n_queries: int | None = None,
+    at: Sequence[int] = (2, 5, 8, 10),
+    weights: Mapping[str, float] | None = None,
+    without: AnyOf[str] = (),
+    n_clusters: int = 20,
+    seed: int = 0,
+    report: Path | None = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Measure how well a collection answers, and write a report of it.
+
+    Args:
+        collection: What is searched; the data set's pictures are found in it by content.
+        dataset: The truth.
+        n_queries: Pictures that are asked with; all by default.
+        at: The numbers of hits at which is measured.
+        weights: Weight of each descriptor; `None` for the default mixture.
+        without: Classes that shall not make pictures relevant to each other.
+        n_clusters: Clusters for the pairwise clustering measure.
+        seed: Seed of queries, clusters and intervals.
+        report: Folder of the report; `None` writes none.
+        progress: Told of every step.
+
+    Raises:
+        DatasetError: If the collection holds no picture of the data set, or none relevant to
+            another.
+        UsageError: If an option makes no sense.
+    """
+    known = ids_by_hash(collection, dataset)
+    truth = ground_truth(dataset, known, without=without, progress=progress)
+    truth = replace(truth, n_unknown=len(collection) - len(truth.ids))
+    evaluation = evaluate(
+        CollectionSystem(collection, weights),
+        truth,
+        n_queries=n_queries,
+        at=at,
+        seed=seed,
+        clusters=assign_clusters(
+            collection.vectors(truth.ids, "content"), min(n_clusters, len(truth.ids)), seed=seed
+        ),
+        progress=progress,
+    )
+    if report is not None:
+        _report(collection, evaluation, truth, dataset.name, report)
+    return evaluation
+
+
+def _report(
+    collection: Collection, evaluation: Evaluation, truth: GroundTruth, name: str, folder: Path
+) -> Path:
+    n_queries, n_gallery = len(evaluation.query_ids), evaluation.n_gallery
+    return write_report(
+        folder,
+        evaluation,
+        truth,
+        collection.picture,
+        title=f"{collection.path.name} judged by {name}",
+        subtitle=f"{n_queries} queries among {n_gallery} pictures, model {collection.card.id}",
+    )

@@ -1,0 +1,197 @@
+"""The indexes of a collection: when they are built, and how they are read with what came since."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+import numpy as np
+
+from lookalike.arrays import Embeddings, Ids, normalize
+from lookalike.errors import IndexUnavailableError, UsageError
+from lookalike.index.base import Kind, VectorIndex
+from lookalike.index.building import build_index
+from lookalike.index.exact import exact_index
+from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index, read_card
+from lookalike.index.tail import TailedIndex
+from lookalike.progress import Progress
+from lookalike.search.calibration import Calibration
+from lookalike.search.searcher import Searcher
+from lookalike.storage.catalog import Catalog
+
+TAIL_SHARE: Final = 0.1
+"""An index is built again when so many images came or went since, as a share of its size."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """What is searched at one state of a collection.
+
+    Attributes:
+        revision: The catalog's revision.
+        indexes: By descriptor, with newer images beside and deleted ones masked.
+        searcher: Answers queries.
+    """
+
+    revision: int
+    indexes: Mapping[str, VectorIndex]
+    searcher: Searcher
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What `status` tells of one index.
+
+    Attributes:
+        descriptor: Whose index.
+        kind: `exact`, `pq` or `clusters`; `None` where none is built.
+        n: Images in it.
+        newer: Images that came since and are compared one by one.
+        deleted: Images that went since and are masked.
+        recall_target: What it was tuned to.
+        measured_recall: What it was measured to find; `None` where it was not measured.
+        n_clusters: Its clusters; 0 without.
+        members: A search visits clusters until it has met so many images; 0 without clusters.
+    """
+
+    descriptor: str
+    kind: Kind | None
+    n: int
+    newer: int
+    deleted: int
+    recall_target: float | None = None
+    measured_recall: float | None = None
+    n_clusters: int = 0
+    members: int = 0
+
+
+class Shelf:
+    """The indexes of one collection.
+
+    Args:
+        folder: Where their files lie.
+        catalog: The truth that they are made from.
+        model: Id of the collection's model.
+    """
+
+    def __init__(self, folder: Path, catalog: Catalog, model: str) -> None:
+        self._folder = folder
+        self._catalog = catalog
+        self._model = model
+
+    def open(self, encode: Callable[[Path], Mapping[str, Embeddings]]) -> Gallery:
+        """Read all indexes as of now; where one cannot be used, all its images are compared."""
+        revision = self._catalog.revision
+        indexes: dict[str, VectorIndex] = {}
+        calibrations: dict[str, Calibration] = {}
+        for descriptor, dim in self._catalog.descriptors.items():
+            indexes[descriptor], calibrations[descriptor] = self._open_one(
+                descriptor, dim, revision
+            )
+        return Gallery(revision, indexes, Searcher(indexes, calibrations, encode))
+
+    def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
+        """Build those indexes again that are missing, damaged, of another kind, or outdated.
+
+        Raises:
+            UsageError: If there is no such kind or the recall target is not between 0 and 1.
+            EnvironmentFault: If the disk is full; what was there before stays valid.
+        """
+        if kind not in ("auto", *get_args(Kind)):
+            raise UsageError(
+                f"there is no index of kind {kind!r}; choose auto, {', '.join(get_args(Kind))}"
+            )
+        wanted = cast(Literal["auto"] | Kind, kind)
+        for descriptor, dim in self._catalog.descriptors.items():
+            if force or self._is_due(descriptor, wanted, recall_target):
+                self._build(descriptor, dim, wanted, recall_target, progress)
+
+    def states(self) -> list[IndexState]:
+        """Tell how each index stands, without opening it."""
+        return [self._state(descriptor) for descriptor in self._catalog.descriptors]
+
+    def _open_one(
+        self, descriptor: str, dim: int, revision: int
+    ) -> tuple[VectorIndex, Calibration]:
+        try:
+            base, card = open_index(self._folder, descriptor, dim=dim, model=self._model)
+        except IndexUnavailableError:
+            ids, rows = self._stored_after(descriptor, dim, 0)
+            index = exact_index(ids, normalize(rows))
+            return index, Calibration.fit(index)
+        calibration = Calibration.from_json(card.calibration)
+        if card.revision == revision:
+            return base, calibration
+        newer = self._stored_after(descriptor, dim, card.max_id)
+        deleted = self._catalog.deleted_since(card.revision)
+        return TailedIndex(base, *newer, deleted), calibration
+
+    def _stored_after(self, descriptor: str, dim: int, image_id: int) -> tuple[Ids, Embeddings]:
+        batches = list(self._catalog.embeddings(descriptor, after=image_id))
+        ids = [ids for ids, _ in batches]
+        rows = [rows for _, rows in batches]
+        return (
+            np.concatenate([np.empty(0, np.int64), *ids]),
+            np.concatenate([np.empty((0, dim), np.float32), *rows]),
+        )
+
+    def _is_due(self, descriptor: str, kind: Literal["auto"] | Kind, recall_target: float) -> bool:
+        try:
+            card = read_card(self._folder, descriptor)
+            open_index(self._folder, descriptor, model=self._model)
+        except IndexUnavailableError:
+            return True
+        state = self._state(descriptor)
+        facts = card.facts
+        is_other = kind not in ("auto", facts.kind) and facts.n > 0
+        is_looser = facts.kind != "exact" and facts.recall_target != recall_target
+        return is_other or is_looser or state.newer + state.deleted > TAIL_SHARE * facts.n
+
+    def _state(self, descriptor: str) -> IndexState:
+        n_images = self._catalog.n_images
+        try:
+            card = read_card(self._folder, descriptor)
+        except IndexUnavailableError:
+            return IndexState(descriptor, None, 0, n_images, 0)
+        deleted = self._catalog.deleted_since(card.revision)
+        n_deleted = int((deleted <= card.max_id).sum())
+        facts = card.facts
+        return IndexState(
+            descriptor=descriptor,
+            kind=facts.kind,
+            n=facts.n,
+            newer=n_images - (facts.n - n_deleted),
+            deleted=n_deleted,
+            recall_target=facts.recall_target,
+            measured_recall=facts.measured_recall,
+            n_clusters=facts.n_clusters,
+            members=facts.members,
+        )
+
+    def _build(
+        self,
+        descriptor: str,
+        dim: int,
+        kind: Literal["auto"] | Kind,
+        recall_target: float,
+        progress: Progress,
+    ) -> IndexCard:
+        self._folder.mkdir(exist_ok=True)
+        revision = self._catalog.revision
+        index = build_index(
+            self._catalog.embeddings(descriptor),
+            dim=dim,
+            n=self._catalog.n_images,
+            kind=kind,
+            recall_target=recall_target,
+            rows_file=new_rows_file(self._folder, descriptor),
+            progress=progress,
+        )
+        return publish_index(
+            self._folder,
+            descriptor,
+            index,
+            model=self._model,
+            revision=revision,
+            calibration=Calibration.fit(index).to_json(),
+        )

@@ -1,0 +1,135 @@
+"""What each command shows to a person when it is done."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lookalike.terminal import say, show_table
+
+if TYPE_CHECKING:  # for their types alone: --help must not load them
+    from lookalike.demo import DemoResult
+    from lookalike.evaluation.measurements import Evaluation
+    from lookalike.ingest import IngestReport
+    from lookalike.model_folder import ModelCard
+    from lookalike.storage.integrity import VerifyReport
+
+MOST_SHOWN: Final = 20
+"""Troubles that are listed one by one."""
+
+
+def show_ingest(report: "IngestReport") -> None:
+    """Show what became of the files."""
+    troubles = [("failed", trouble) for trouble in report.failed]
+    troubles += [("skipped", trouble) for trouble in report.skipped]
+    for kind, trouble in troubles[:MOST_SHOWN]:
+        say(f"{kind}: {trouble.path}: {trouble.reason}")
+    if len(troubles) > MOST_SHOWN:
+        say(f"… and {len(troubles) - MOST_SHOWN} more; --json lists all")
+    say(
+        f"{report.indexed} indexed, {report.unchanged} unchanged, {report.removed} removed, "
+        f"{len(report.failed)} failed, {len(report.skipped)} skipped in {report.seconds:.1f} s"
+    )
+
+
+def show_hits(found: Mapping[str, Any]) -> None:
+    """Show hits, best first, with the score of each descriptor."""
+    names = list(found["hits"][0]["scores"]) if found["hits"] else []
+    rows = [
+        (hit["rank"], hit["id"], hit["score"], *(hit["scores"][n] for n in names), hit["path"])
+        for hit in found["hits"]
+    ]
+    show_table(("rank", "id", "score", *names, "path"), rows)
+
+
+def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
+    """Show the headline measures of systems beside chance, each with its interval."""
+    first = next(iter(evaluations.values()))
+    rows = []
+    for measure in first.headline:
+        row: list[object] = [measure.label]
+        for evaluation in evaluations.values():
+            estimate = evaluation.estimates[measure]
+            row.append(f"{estimate.mean:.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]")
+        rows.append([*row, f"{first.random[measure]:.3f}"])
+    title = f"{len(first.query_ids)} queries among {first.n_gallery} pictures, 95 % intervals"
+    show_table(("measure", *evaluations, "by chance"), rows, title=title)
+    say(f"report: {folder / 'report.html'}")
+
+
+def show_status(content: Mapping[str, Any]) -> None:
+    """Show what a collection holds."""
+    files = content["files"]
+    rows: list[tuple[str, object]] = [
+        ("collection", content["path"]),
+        ("model", content["model"]),
+        ("images", content["images"]),
+        ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
+        ("folders", "\n".join(content["folders"]) or "none"),
+        ("size on disk", f"{content['bytes'] / 2**20:.1f} MiB"),
+    ]
+    rows += [
+        (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
+    ]
+    show_table(("", ""), rows)
+
+
+def _index_line(index: Mapping[str, Any]) -> str:
+    if index["kind"] is None:
+        return f"none yet: all {index['newer']} images are compared; the next `index` builds it"
+    parts = [f"{index['kind']}, {index['n']} images"]
+    if index["n_clusters"]:
+        parts.append(
+            f"{index['n_clusters']} clusters, visited until {index['members']} images are met"
+        )
+    if index["kind"] != "exact" and index["measured_recall"] is not None:
+        parts.append(
+            f"finds {index['measured_recall']:.1%} of the true neighbors "
+            f"(target {index['recall_target']:.0%})"
+        )
+    if index["newer"] or index["deleted"]:
+        parts.append(f"{index['newer']} newer compared beside it, {index['deleted']} gone masked")
+    return "; ".join(parts)
+
+
+def show_problems(report: "VerifyReport") -> None:
+    """Show what is wrong with a collection."""
+    for problem in report.problems:
+        say(f"{'repaired' if problem.repaired else problem.kind}: {problem.detail}")
+    counted = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in report.checked.items())
+    say(f"checked {counted}")
+    if report.is_clean:
+        say("sound" if not report.problems else "sound again")
+    else:
+        say("not sound; `lookalike verify --repair` puts right what can be made again")
+
+
+def show_card(card: "ModelCard", folder: Path) -> None:
+    """Show what a model was measured to do."""
+    rows = [(name.replace("_", " "), float(value)) for name, value in card.measured.items()]
+    show_table(("measured on pictures it did not learn from", ""), rows)
+    say(
+        f"model {card.id} in {folder}; use it with: "
+        f"lookalike index COLLECTION SOURCE --model {folder}"
+    )
+
+
+def show_demo(result: "DemoResult") -> None:
+    """Show the demo's comparison, and what to type next."""
+    show_measures(result.evaluations, result.report.parent)
+    rows = []
+    first = next(iter(result.evaluations.values()))
+    for measure in first.headline:
+        paired = result.comparison.differences[measure]
+        interval = f"[{paired.difference.low:+.3f}, {paired.difference.high:+.3f}]"
+        rows.append(
+            (measure.label, f"{paired.difference.mean:+.3f}  {interval}", f"{paired.p_value:.4f}")
+        )
+    show_table(("with minus without", "difference", "p (paired)"), rows)
+    gallery = result.folder / "gallery-with.lookalike"
+    say(
+        f"contact sheet: {result.sheet}\n"
+        f"that took {result.seconds:.0f} s; now try:\n"
+        f"  ./run lookalike search {gallery} --id 1 --sheet hits.png\n"
+        f"  ./run lookalike status {gallery}\n"
+        f"  ./run lookalike index my.lookalike ~/Pictures --model {result.folder / 'model-with'}"
+    )
