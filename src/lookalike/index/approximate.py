@@ -1,6 +1,7 @@
 """Building the two kinds of index that do not compare everything. Loads FAISS."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,8 +14,11 @@ from lookalike.index.clusters import ClusterIndex
 from lookalike.index.codes import ClusteredCodes, FlatCodes, training_size
 from lookalike.index.fast_scan import FastScanIndex
 from lookalike.index.rows import Rows
-from lookalike.index.tuning import held_out, tuned_clusters, tuned_fast_scan
+from lookalike.index.tuning import query_positions, tuned_clusters, tuned_fast_scan
 from lookalike.progress import Progress
+
+_HOLD_OUT_FROM: Final = 1_000
+"""Smaller collections are trained with all they have."""
 
 
 def build_fast_scan(rows: Rows, facts: IndexFacts, progress: Progress) -> FastScanIndex:
@@ -56,9 +60,11 @@ def restore(
 
 def _draw(rows: Rows, size: int, seed: int) -> Embeddings:
     """Draw rows to train with, leaving out those that will be the queries of the tuning."""
-    others = np.ones(len(rows), bool)
-    others[held_out(len(rows), seed)] = False
-    positions = np.flatnonzero(others) if others.any() else np.arange(len(rows))
+    if len(rows) < _HOLD_OUT_FROM:
+        return rows.embeddings
+    is_query = np.zeros(len(rows), bool)
+    is_query[query_positions(len(rows), seed)] = True
+    positions = np.flatnonzero(~is_query)
     if len(positions) > size:
         chosen = np.random.default_rng(seed).choice(positions, size, replace=False)
         positions = np.sort(chosen)

@@ -168,7 +168,7 @@ def check_search(index: VectorIndex, queries: Float32[ndarray, "queries dim"], k
 
 
 def pad_rows(
-    rows: Sequence[tuple[Ids, Float[ndarray, " found"]]], width: int
+    rows: Sequence[tuple[Int64[ndarray, "_"], Float[ndarray, "_"]]], width: int
 ) -> tuple[Int64[ndarray, "queries k"], Float[ndarray, "queries k"]]:
     """Put hits of differing number into one table, `width` wide.
 

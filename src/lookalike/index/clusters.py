@@ -20,7 +20,7 @@ from lookalike.arrays import Ids
 from lookalike.index.base import TUNED_K, Hits, IndexFacts, Order, check_search, pad_rows
 from lookalike.index.codes import ClusteredCodes
 from lookalike.index.exact import RowsIndex, exact_hits
-from lookalike.index.fast_scan import FEW_PASS
+from lookalike.index.fast_scan import FEW_PASS, refined
 from lookalike.index.rows import Rows, contains
 
 _FIRST_CLUSTERS: Final = 128
@@ -60,6 +60,11 @@ class ClusterIndex(RowsIndex):
         return False
 
     @property
+    def cluster_sizes(self) -> Int64[ndarray, " clusters"]:
+        """Images in each cluster, deleted ones left out."""
+        return self._alive.sizes
+
+    @property
     def codes(self) -> bytes:
         """Clusters and codes in FAISS's own format."""
         return self._codes.to_bytes()
@@ -82,7 +87,7 @@ class ClusterIndex(RowsIndex):
             passing = self._passing(positions)
         if order == "list":
             return self._walk(queries, k, passing)
-        if k * self.facts.refine >= len(passing):
+        if refined(k, self.facts) >= len(passing):
             return exact_hits(self.rows, queries, k, allowed)
         return self._probe(queries, k, passing)
 
@@ -102,15 +107,29 @@ class ClusterIndex(RowsIndex):
         return _Passing(positions, sizes, self._codes.selector(positions))
 
     def _probe(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
-        depth = k * self.facts.refine
         found, n_probed = [], np.zeros(len(queries), np.int64)
         for row, query in enumerate(queries):
             clusters, similarities = self._nearest_clusters(query, k, passing)
-            candidates = self._codes.nearest(query, clusters, similarities, depth, passing.selector)
+            candidates = self._candidates(query, clusters, similarities, k, passing)
             found.append(self.rows.best(query, candidates, k))
             n_probed[row] = clusters.shape[1]
         ids, scores = pad_rows(found, min(k, len(self.rows)))
         return Hits(ids, scores, probed_clusters=n_probed, is_exact=False)
+
+    def _candidates(
+        self,
+        query: Float32[ndarray, " dim"],
+        clusters: Int64[ndarray, "1 clusters"],
+        similarities: Float32[ndarray, "1 clusters"],
+        k: int,
+        passing: _Passing,
+    ) -> Int64[ndarray, " candidates"]:
+        depth = refined(k, self.facts)
+        found = self._codes.nearest(query, clusters, similarities, depth, passing.selector)
+        if len(found) < depth:
+            # Few lie in these clusters, or the codes of all look the same; FAISS then gives none.
+            return self._members(clusters[0], passing)
+        return found
 
     def _nearest_clusters(
         self, query: Float32[ndarray, " dim"], k: int, passing: _Passing

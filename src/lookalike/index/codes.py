@@ -25,6 +25,8 @@ faiss: Any = faiss_module
 _POINTS_PER_CLUSTER: Final = 64
 """Rows per k-means center that training looks at; more takes longer and gains nothing."""
 
+_FEW_CLUSTERS: Final = 100
+
 _LEAST_TRAINING: Final = 64
 """Quantizers have 16 centers; smaller samples are repeated."""
 
@@ -81,7 +83,9 @@ class FlatCodes:
 class ClusteredCodes:
     """The codes in k-means lists: an inverted file (J. Sivic, A. Zisserman, *Video Google*, 2003).
 
-    Centers are unit vectors found by spherical k-means; codes hold the difference to the center.
+    Centers are unit vectors found by spherical k-means, started like k-means++ (O. Bachem et al.,
+    *Fast and Provably Good Seedings for k-Means*, NIPS 2016); codes hold the difference to the
+    center.
     """
 
     def __init__(self, index: Any) -> None:
@@ -95,6 +99,9 @@ class ClusteredCodes:
         _prepare(index.cp, seed)
         index.cp.spherical = True
         index.cp.max_points_per_centroid = _POINTS_PER_CLUSTER
+        index.cp.init_method = faiss.ClusteringInitMethod_AFK_MC2
+        # Where it costs nothing, keep the best of several runs.
+        index.cp.nredo = 5 if n_clusters < _FEW_CLUSTERS else 1
         _prepare(index.pq.cp, seed)
         index.train(_training_rows(sample))
         return cls(index)
@@ -193,12 +200,14 @@ def _even(dim: int) -> int:
 
 
 def _even_rows(rows: Float32[ndarray, "items dim"]) -> Float32[ndarray, "items even_dim"]:
-    if rows.shape[1] % 2:
-        rows = np.pad(rows, ((0, 0), (0, 1)))
-    return np.ascontiguousarray(rows)
+    if rows.shape[1] % 2 == 0:
+        return np.ascontiguousarray(rows)
+    padded = np.zeros((len(rows), rows.shape[1] + 1), np.float32)
+    padded[:, :-1] = rows
+    return padded
 
 
-def _training_rows(sample: Embeddings) -> Float32[ndarray, "items even_dim"]:
+def _training_rows(sample: Embeddings) -> Float32[ndarray, "repeated even_dim"]:
     rows = _even_rows(sample)
     return np.resize(rows, (max(len(rows), _LEAST_TRAINING), rows.shape[1]))
 

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
-from lookalike.index.base import Hits, IndexFacts, Order, check_search, pad_rows
+from lookalike.index.base import TUNED_K, Hits, IndexFacts, Order, check_search, pad_rows
 from lookalike.index.codes import FlatCodes
 from lookalike.index.exact import RowsIndex, exact_hits, refuse_list_order
 from lookalike.index.rows import Rows, contains
@@ -17,6 +17,11 @@ FEW_PASS: Final = 5_000
 
 _MOST_FETCHED: Final = 4_096
 """Above this many candidates the scan loses its speed, and comparing the passing rows is better."""
+
+
+def refined(k: int, facts: IndexFacts) -> int:
+    """Return how many candidates are compared exactly to find the `k` best."""
+    return facts.refine * max(k, TUNED_K)
 
 
 @final
@@ -67,7 +72,7 @@ class FastScanIndex(RowsIndex):
 
     def _candidates(self, k: int, n_passing: int) -> int:
         """Return how many rows to fetch by their codes; 0 to compare all that pass instead."""
-        wanted = k * self.facts.refine
+        wanted = refined(k, self.facts)
         if n_passing < len(self._codes):
             if n_passing <= FEW_PASS:
                 return 0
@@ -85,6 +90,8 @@ class FastScanIndex(RowsIndex):
         candidates = self._codes.nearest(query, fetched)
         if passing is not None:
             candidates = candidates[contains(passing, candidates)]
-            if len(candidates) < k * self.facts.refine:
-                candidates = passing  # the filter takes away just what is near
+        if len(candidates) < refined(k, self.facts):
+            # The filter takes away just what is near, or the codes of all look the same; FAISS
+            # then gives none.
+            candidates = np.arange(len(self._codes)) if passing is None else passing
         return self.rows.best(query, candidates, k)

@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.arrays import Ids
-from lookalike.atomic import environment_fault, sync_file, write_atomically
+from lookalike.atomic import environment_fault, sweep, sync_file, write_atomically
 from lookalike.errors import DamagedCollectionError, IndexUnavailableError
 from lookalike.failpoints import failpoint
 from lookalike.index.base import IndexFacts
@@ -180,11 +180,12 @@ def check_index(folder: Path, descriptor: str) -> IndexCard:
 
 
 def remove_strays(folder: Path, descriptor: str, card: IndexCard | None) -> list[Path]:
-    """Delete what unfinished or replaced builds left behind; all builds if there is no card."""
+    """Delete what unfinished or replaced builds left behind; all builds if there is no card.
+
+    Only for the one process that may write to the folder.
+    """
     kept = set(card.files) if card else set()
-    pattern = re.compile(
-        rf"\.?{re.escape(descriptor)}-[0-9a-f]{{8}}\.(rows\.npy|ids\.npy|faiss)\b.*"
-    )
+    pattern = re.compile(rf"{re.escape(descriptor)}-[0-9a-f]{{8}}\.(rows\.npy|ids\.npy|faiss)")
     strays = [
         path
         for path in sorted(folder.iterdir())
@@ -196,7 +197,7 @@ def remove_strays(folder: Path, descriptor: str, card: IndexCard | None) -> list
         except OSError as error:
             raise environment_fault(error, f"{path} could not be deleted") from error
         failpoint("index.stray_removed")
-    return strays
+    return strays + sweep(folder)
 
 
 def _check_card(folder: Path, card: IndexCard, dim: int | None, model: str | None) -> None:

@@ -66,14 +66,13 @@ def _units(batches: Iterable[tuple[Ids, Embeddings]], dim: int) -> Iterator[tupl
     for ids, rows in batches:
         if rows.shape[1] != dim:
             raise UsageError(f"an embedding has {rows.shape[1]} dimensions instead of {dim}")
-        units = normalize(rows)
-        is_finite = np.isfinite(units).all(axis=1)
+        is_finite = np.isfinite(rows).all(axis=1)
         if not is_finite.all():
             raise UsageError(
                 f"the embedding of image {ids[np.argmin(is_finite)]} has values that are not "
                 "finite; look at the image and the model it was made with"
             )
-        yield ids, units
+        yield ids, normalize(rows)
 
 
 def _write(units: Iterator[tuple[Ids, Embeddings]], dim: int, n: int, path: Path) -> Ids:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, normalize
@@ -33,7 +33,13 @@ class TailedIndex:
         MismatchError: If the embeddings have another dimension than the index.
     """
 
-    def __init__(self, base: RowsIndex, tail_ids: Ids, tail_rows: Embeddings, deleted: Ids) -> None:
+    def __init__(
+        self,
+        base: RowsIndex,
+        tail_ids: Ids,
+        tail_rows: Embeddings,
+        deleted: Int64[ndarray, " deleted"],
+    ) -> None:
         self._base = base.without(np.union1d(deleted, tail_ids))
         self._tail = exact_index(tail_ids, normalize(tail_rows))
         if tail_rows.shape[1] != base.dim:

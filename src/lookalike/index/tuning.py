@@ -5,7 +5,8 @@ the recall that counts is the lower end of its one-sided 95 % interval: what was
 holds for queries that were not drawn.
 """
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -30,7 +31,8 @@ _SHARE_OF_PROBING: Final = 0.75
 
 _REFINE: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _REACH: Final = tuple(np.round(np.linspace(0, 2, 101), 2).tolist())
-_FEWEST_MEMBERS: Final = 50
+_FEWEST_MEMBERS: Final = 1_000
+"""Less is not tried: queries unlike anything in the collection need some room."""
 
 _T = TypeVar("_T")
 _Index = TypeVar("_Index", FastScanIndex, ClusterIndex)
@@ -52,7 +54,7 @@ class Sample:
     queries: Float32[ndarray, "queries dim"]
     least: Float32[ndarray, " queries"]
     n_true: int
-    allowed: Ids | None
+    allowed: Int64[ndarray, " allowed"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,19 @@ class Recall:
     lower: float
 
 
-def held_out(n: int, seed: int) -> Int64[ndarray, " queries"]:
-    """Return the positions of the rows that serve as queries and that training must not see.
+def query_positions(n: int, seed: int) -> Int64[ndarray, " queries"]:
+    """Return the positions of the rows that serve as queries, at most a tenth of all.
 
-    A query that k-means was trained with finds its neighbors too easily.
+    Training is not to see them: with a query that k-means was trained with, its neighbors are
+    found too easily. Very small collections are measured with what they have.
     """
-    n_queries = min(_N_QUERIES, max(1, n // 4))
+    n_queries = min(_N_QUERIES, max(1, n // 10))
     return np.random.default_rng(seed).choice(n, n_queries, replace=False)
 
 
 def draw_sample(rows: Rows, seed: int, n_passing: int | None = None) -> Sample:
-    """Search the held-out rows exactly, also under a random filter that `n_passing` pass."""
-    ids = rows.stored_ids[held_out(len(rows), seed)]
+    """Search the queries exactly, also under a random filter that `n_passing` pass."""
+    ids = rows.stored_ids[query_positions(len(rows), seed)]
     allowed = None
     if n_passing is not None:
         chosen = np.random.default_rng(seed + 1).choice(len(rows), n_passing, replace=False)
@@ -93,7 +96,7 @@ def measure(index: VectorIndex, sample: Sample) -> Recall:
         return Recall(1.0, 1.0)
     hits = index.search(sample.queries, sample.n_true + 1, allowed=sample.allowed)
     scores = _without_self(hits.ids, hits.scores, sample.ids)
-    found = (scores >= sample.least[:, None]).mean(axis=1)
+    found = (scores >= sample.least[:, None]).sum(axis=1) / sample.n_true
     error = float(found.std() / np.sqrt(len(found)))
     mean = float(found.mean())
     return Recall(mean, mean - _Z * error)
@@ -147,21 +150,26 @@ def _filtered_sample(rows: Rows, seed: int) -> Sample | None:
 
 
 def _steps(most: int) -> list[int]:
-    """Numbers of members to try: from 50, each about a third more than the last, to `most`."""
+    """Numbers of members to try: from 1,000, each about a third more than the last, to `most`."""
     n_steps = max(2, round(np.log(max(1, most / _FEWEST_MEMBERS)) / np.log(4 / 3)))
     steps = np.geomspace(min(_FEWEST_MEMBERS, most), most, n_steps)
     return [round(step) for step in steps.tolist()]
 
 
 def _cheapest(
-    make: Callable[[_T], VectorIndex], steps: Iterable[_T], samples: list[Sample], target: float
+    make: Callable[[_T], VectorIndex], steps: Sequence[_T], samples: list[Sample], target: float
 ) -> _T:
-    """Return the first step whose index reaches the target, or else the last one."""
-    for step in steps:
+    """Return the first step whose index reaches the target, or else the last one.
+
+    Found by halving, since each step finds what the one before it does, and more.
+    """
+
+    def reaches_target(step: _T) -> bool:
         index = make(step)
-        if all(measure(index, sample).lower >= target for sample in samples):
-            break
-    return step
+        return all(measure(index, sample).lower >= target for sample in samples)
+
+    position = bisect_left(steps[:-1], True, key=reaches_target)
+    return steps[position]
 
 
 def _measured(index: _Index, sample: Sample) -> _Index:
