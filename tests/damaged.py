@@ -54,7 +54,7 @@ def write_damaged(folder: bytes | Path, n: int = 2000, seed: int = 0) -> Manifes
     _write_good(manifest, rng, max(20, n // 20))
     _write_hopeless(manifest)
     _write_skipped(manifest)
-    mutants = _mutants(rng)
+    mutants = _mutants(rng, n // 10)
     while manifest.n_entries < n:
         name, data = next(mutants)
         manifest.unsure.add(_write(manifest.folder, name, data))
@@ -293,8 +293,11 @@ def _saturate(data: bytes, rng: np.random.Generator) -> bytes:
 MUTATIONS: tuple[Mutation, ...] = (_flip, _flip_early, _cut, _insert, _remove, _repeat, _saturate)
 
 
-def _mutants(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
-    """Endless mutants of all kinds in turn, and some headers just within the limit of pixels."""
+def _mutants(rng: np.random.Generator, distance: int) -> Iterator[tuple[str, bytes]]:
+    """Endless mutants of all kinds in turn, with headers just within the limit of pixels between.
+
+    Those are `distance` files apart, as the memory of two at once is not what they are to test.
+    """
     largest = list(forged_sizes(8000, 7999).items())
     encodings = _encodings(rng)
     number = 0
@@ -303,6 +306,6 @@ def _mutants(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
             mutation = MUTATIONS[number % len(MUTATIONS)]
             yield f"{number:05d}{mutation.__name__}_{name}", mutation(data, rng)
             number += 1
-            if number % 10 == 0 and largest:
+            if number % distance == 0 and largest:
                 within, forged = largest.pop()
                 yield f"{number:05d}_within_limit_{within}", forged
