@@ -149,6 +149,7 @@ def test_ranks_that_a_system_leaves_out_count_as_not_found():
     evaluation = evaluate(OneHit(), truth, at=(10,))
     assert evaluation.values[Measure("precision_at_k", 10)].max() == 0.1
     assert evaluation.estimates[Measure("layout_miou_at_k", 10)].mean <= 0.1
+    assert evaluation.values[Measure("label_jaccard_at_k", 10)].max() <= 0.1
     assert evaluation.estimates[Measure("hit_rate_at_k", 10)].mean == 1
 
 

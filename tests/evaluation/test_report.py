@@ -136,6 +136,17 @@ def test_the_table_holds_every_query(report: Path, good: Evaluation):
     assert [int(row["hit 1"]) for row in rows] == good.hits.ids[:, 0].tolist()
 
 
+def test_classes_in_most_pictures_are_named(tmp_path: Path):
+    truth = random_truth(3, n=24, density=0.7)
+    evaluation = evaluate(RandomOrder(truth.ids), truth, at=(2,))
+    path = write_report(tmp_path, evaluation, truth, picture, title="Common", n_examples=1)
+    shares = truth.labels.mean(axis=0)
+    common = [f"class {c}" for c in range(4) if shares[c] > 0.5]
+    assert len(common) > 1
+    text = Outline(path.read_text(encoding="utf-8")).text
+    assert f"In more than half of the gallery: {', '.join(common)}." in text
+
+
 def test_plots_are_the_same_each_time(good: Evaluation):
     first, second = (to_svg(plot_retrieval({"good": good})) for _ in range(2))
     assert first == second
@@ -162,14 +173,15 @@ def test_a_comparison_shows_both_systems_and_their_difference(
     assert paired["difference"] == pytest.approx(difference)
 
 
-def test_examples_run_from_the_best_query_to_the_worst(good: Evaluation):
-    ids = example_queries(good, 5)
-    rows = np.searchsorted(good.query_ids, ids)
-    values = good.values[AP][rows]
+def test_examples_run_from_the_best_query_to_the_worst(bad: Evaluation):
+    ids = example_queries(bad, 5)
+    rows = np.searchsorted(bad.query_ids, ids)
+    values = bad.values[AP][rows]
+    assert len(set(values.tolist())) == 5
     assert (np.diff(values) <= 0).all()
-    assert values[0] == good.values[AP].max()
-    assert values[-1] == good.values[AP].min()
-    assert len(set(example_queries(good, 1000).tolist())) == len(good.query_ids)
+    assert values[0] == bad.values[AP].max()
+    assert values[-1] == bad.values[AP].min()
+    assert len(set(example_queries(bad, 1000).tolist())) == len(bad.query_ids)
 
 
 def test_examples_show_the_hits_of_every_system(

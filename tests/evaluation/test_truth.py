@@ -84,6 +84,15 @@ def test_left_out_classes_make_nothing_relevant():
     assert truth.has_relevant.tolist() == [True, True, False]
 
 
+def test_a_class_seen_once_makes_nothing_relevant():
+    labels = np.array([[True, False, False], [True, True, False], [False, False, True]])
+    palette = ((0, 0, 0),) * 4
+    truth = GroundTruth(
+        np.arange(3), labels, None, ("a", "b", "c"), frozenset({0, 1, 2}), palette, ("x", "y", "z")
+    )
+    assert truth.has_relevant.tolist() == [True, True, False]
+
+
 def test_unknown_ids_have_no_position():
     truth = ground_truth(FourPictures(), ALL)
     assert truth.positions(np.array([[20, 5], [NO_ID, 99]])).tolist() == [[1, NO_ID], [NO_ID] * 2]

@@ -72,6 +72,11 @@ class Evaluation:
         )
         return tuple(measure for measure in wanted if measure in self.estimates)
 
+    @property
+    def prevalence(self) -> float:
+        """Mean share of the gallery that is relevant to a query: the precision of chance."""
+        return float(np.mean(self.n_relevant) / max(1, self.n_gallery - 1))
+
     def to_json(self) -> dict[str, object]:
         """Everything but the values per query, ready for `json.dumps`; undefined becomes null.
 
@@ -89,7 +94,7 @@ class Evaluation:
                 {m: [_finite(e.low), _finite(e.high)] for m, e in self.estimates.items()}
             ),
             "random": _nested({m: _finite(value) for m, value in self.random.items()}),
-            "mean_n_relevant": _finite(float(np.mean(self.n_relevant))),
+            "prevalence": _finite(self.prevalence),
             "n_without_relevant": self.n_without_relevant,
             "n_junk": self.n_junk,
             "n_missing": self.n_missing,

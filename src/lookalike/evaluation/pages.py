@@ -64,6 +64,7 @@ class Page:
         are_examples_picked: Whether somebody chose them.
         legend: Classes and their colors.
         not_counted: Names of classes that make no picture relevant to another.
+        common: Names of classes that count and that more than half of the gallery shows.
         beside: Names of the files beside the page.
     """
 
@@ -76,6 +77,7 @@ class Page:
     are_examples_picked: bool
     legend: Legend
     not_counted: Sequence[str]
+    common: Sequence[str]
     beside: Sequence[str]
 
 
@@ -285,16 +287,23 @@ def _explanations(page: Page) -> str:
         "<h2>How this was measured</h2>"
         f"<p>{len(first.query_ids)} queries out of a gallery of {first.n_gallery} pictures (seed "
         f"{first.seed}), each searched among all others. A picture is relevant if it shares a "
-        f"class with the query; on average {first.n_relevant.mean():.0f} are. {_not_counted(page)}"
+        f"class with the query; on average {first.n_relevant.mean():.0f} are, "
+        f"{first.prevalence:.0%} of the gallery. {_about_classes(page)}"
         f"{'; '.join(counts)}.</p>"
         f"<dl>{terms}</dl>"
     )
 
 
-def _not_counted(page: Page) -> str:
-    if not page.not_counted:
-        return ""
-    return f"Classes that make nothing relevant: {escape(', '.join(page.not_counted))}. "
+def _about_classes(page: Page) -> str:
+    text = ""
+    if page.not_counted:
+        text += f"Classes that make nothing relevant: {escape(', '.join(page.not_counted))}. "
+    if page.common:
+        text += (
+            f"In more than half of the gallery: {escape(', '.join(page.common))}. Such classes "
+            "make nearly everything relevant; leaving them out lets the measures tell more. "
+        )
+    return text
 
 
 def _links(beside: Sequence[str]) -> str:

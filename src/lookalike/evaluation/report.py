@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.evaluation import plots
 from lookalike.evaluation.clustering import ClusteringScores
@@ -98,11 +100,14 @@ def write_comparison(
     ids = example_queries(first, n_examples).tolist() if example_ids is None else example_ids
     examples = show_examples(evaluations, truth, picture, ids, n_hits)
     drawn = _plots(evaluations, sweep)
-    tables = dict(zip(_table_names(list(evaluations)), evaluations.values(), strict=True))
     legend = Legend(truth.classes, truth.palette)
+    names = _table_names(list(evaluations))
     contents = {
         "evaluation.json": _to_json(evaluations, comparisons).encode(),
-        **{name: _to_csv(evaluation, truth).encode() for name, evaluation in tables.items()},
+        **{
+            name: _to_csv(evaluation, truth).encode()
+            for name, evaluation in zip(names, evaluations.values(), strict=True)
+        },
         **{plot.file_name: plot.png for plot in drawn},
     }
     if examples:
@@ -118,10 +123,16 @@ def write_comparison(
         are_examples_picked=example_ids is not None,
         legend=legend,
         not_counted=[n for c, n in enumerate(truth.classes) if c not in truth.relevant_classes],
+        common=_common_classes(truth),
         beside=list(contents),
     )
     _write(folder, {**contents, "report.html": to_html(page).encode()})
     return folder / "report.html"
+
+
+def _common_classes(truth: GroundTruth) -> list[str]:
+    common = np.flatnonzero(truth.labels.mean(axis=0) > 0.5).tolist()
+    return [truth.classes[c] for c in common if c in truth.relevant_classes]
 
 
 def _plots(
