@@ -92,22 +92,15 @@ def write_comparison(
     """
     if not evaluations:
         raise UsageError("a report needs at least one evaluation; none was given")
-    first, *others = evaluations.values()
-    comparisons = {
-        name: compare(first, other)
-        for name, other in zip(list(evaluations)[1:], others, strict=True)
-    }
+    first = next(iter(evaluations.values()))
+    comparisons = _comparisons(evaluations)
     ids = example_queries(first, n_examples).tolist() if example_ids is None else example_ids
     examples = show_examples(evaluations, truth, picture, ids, n_hits)
     drawn = _plots(evaluations, sweep)
     legend = Legend(truth.classes, truth.palette)
-    names = _table_names(list(evaluations))
     contents = {
         "evaluation.json": _to_json(evaluations, comparisons).encode(),
-        **{
-            name: _to_csv(evaluation, truth).encode()
-            for name, evaluation in zip(names, evaluations.values(), strict=True)
-        },
+        **_tables(evaluations, truth),
         **{plot.file_name: plot.png for plot in drawn},
     }
     if examples:
@@ -128,6 +121,11 @@ def write_comparison(
     )
     _write(folder, {**contents, "report.html": to_html(page).encode()})
     return folder / "report.html"
+
+
+def _comparisons(evaluations: Mapping[str, Evaluation]) -> dict[str, Comparison]:
+    (_, first), *others = evaluations.items()
+    return {name: compare(first, other) for name, other in others}
 
 
 def _common_classes(truth: GroundTruth) -> list[str]:
@@ -190,11 +188,13 @@ def _to_csv(evaluation: Evaluation, truth: GroundTruth) -> str:
     return buffer.getvalue()
 
 
-def _table_names(systems: Sequence[str]) -> list[str]:
-    if len(systems) == 1:
-        return ["queries.csv"]
-    plain = [re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-") for system in systems]
-    return [f"queries-{position}-{name}.csv" for position, name in enumerate(plain, start=1)]
+def _tables(evaluations: Mapping[str, Evaluation], truth: GroundTruth) -> dict[str, bytes]:
+    tables: dict[str, bytes] = {}
+    for position, (system, evaluation) in enumerate(evaluations.items(), start=1):
+        plain = re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-")
+        name = f"queries-{position}-{plain}.csv" if len(evaluations) > 1 else "queries.csv"
+        tables[name] = _to_csv(evaluation, truth).encode()
+    return tables
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
