@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +97,7 @@ def _is_alive(pid: int) -> bool:
 
 def _serve() -> None:
     # Loaded here, once, so that no command has to.
-    import lookalike.asking
-    import lookalike.cli
+    import lookalike.__main__
     import lookalike.collection  # noqa: F401
 
     for line in sys.stdin:
@@ -116,7 +116,7 @@ def _answer(number: int) -> None:
 
 
 def _obey(order: dict[str, Any]) -> None:
-    from lookalike.cli import main
+    from lookalike.__main__ import main
 
     for descriptor, name in ((1, "out"), (2, "err")):
         file = os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -126,9 +126,11 @@ def _obey(order: dict[str, Any]) -> None:
     sys.argv = ["lookalike", *order["words"]]
     code = 70
     try:
-        main(order["words"])
+        main()
     except SystemExit as ended:
         code = int(ended.code or 0)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

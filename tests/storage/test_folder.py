@@ -167,11 +167,21 @@ def test_a_folder_without_permission_is_a_fault_of_the_environment(model):
             create_folder(folder / "c", Path("/model"), SPECS)
 
 
-def test_temporary_files_are_swept(tmp_path, model):
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path, model):
     folder = create_folder(tmp_path / "c", model, SPECS)
     folder.index.mkdir()
-    left = [folder.path / ".collection.json.1.partial", folder.index / ".content.faiss.2.partial"]
-    for path in left:
+    left = [
+        folder.path / ".collection.json.1.partial",
+        folder.index / ".content.faiss.2.partial",
+        folder.index / "content-00000001.rows.npy",
+        folder.index / "layout-00000002.rows.npy",
+    ]
+    kept = [folder.index / "content-00000002.rows.npy", folder.index / "notes.txt"]
+    for path in (*left, *kept):
         path.touch()
+    card = {"files": {"content-00000002.rows.npy": {"sha256": ""}}}
+    (folder.index / "content.json").write_text(json.dumps(card))
+    assert folder.leftovers() == left
     assert folder.sweep() == left
+    assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in left)

@@ -8,14 +8,17 @@ that no card names are left from builds that were stopped or replaced.
 import contextlib
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from lookalike.atomic import PARTIAL, environment_fault
+from lookalike.atomic import environment_fault
 from lookalike.storage.checks import Problem
+
+_OF_A_BUILD: Final = re.compile(r"[a-z]\w*-[0-9a-f]{8}\..*")
 
 
 def check_index(folder: Path, revision: int | None, *, repair: bool) -> Iterator[Problem]:
@@ -54,7 +57,7 @@ def n_index_files(folder: Path) -> int:
 
 
 def strays(folder: Path) -> list[Path]:
-    """Return the files of the indexes' folder, sorted by name, that no card names."""
+    """Return the files of builds, sorted by name, that no card in the indexes' folder names."""
     if not folder.is_dir():
         return []
     named: set[str] = set()
@@ -64,7 +67,7 @@ def strays(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix not in (".json", PARTIAL) and path.name not in named
+        if _OF_A_BUILD.fullmatch(path.name) and path.name not in named
     )
 
 

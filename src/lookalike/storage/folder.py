@@ -23,7 +23,7 @@ from typing import Any, Final
 from lookalike.atomic import (
     PARTIAL,
     environment_fault,
-    sweep,
+    leftovers,
     sync_file,
     sync_folder,
     write_atomically,
@@ -37,6 +37,7 @@ from lookalike.errors import (
 )
 from lookalike.failpoints import failpoint
 from lookalike.model_folder import CARD, check_files, read_card
+from lookalike.storage import derived
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.lock import LOCK, WriterLock
 
@@ -109,14 +110,21 @@ class CollectionFolder:
         """Derived small pictures; may be missing."""
         return self.path / "thumbnails.sqlite"
 
-    @property
-    def written(self) -> tuple[Path, ...]:
-        """The folders in which killed writers may leave temporary files."""
-        return (self.path, self.index)
+    def leftovers(self) -> list[Path]:
+        """Return what killed writers left: temporary files, and index files of no use."""
+        unfinished = [path for folder in (self.path, self.index) for path in leftovers(folder)]
+        return unfinished + derived.strays(self.index)
 
     def sweep(self) -> list[Path]:
-        """Delete what killed writers left and return the paths; only for the holder of the lock."""
-        return [path for folder in self.written for path in sweep(folder)]
+        """Delete what killed writers left and return the paths; only for the holder of the lock.
+
+        Raises:
+            EnvironmentFault: If that is forbidden.
+        """
+        found = self.leftovers()
+        for path in found:
+            derived.delete(path)
+        return found
 
 
 def create_folder(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lookalike.atomic import leftovers
 from lookalike.errors import MismatchError
 from lookalike.model_folder import check_files, read_card
 from lookalike.progress import SILENT, Progress
@@ -94,7 +93,7 @@ class _Verification:
             self._checked["index_files"] = derived.n_index_files(self._folder.index)
             self._tell(derived.check_index(self._folder.index, revision, repair=self._repair))
             self._tell(derived.check_thumbnails(self._folder.thumbnails, repair=self._repair))
-            left = self._leftovers()
+            left = self._folder.sweep() if self._repair else self._folder.leftovers()
         self._count_untold()
         return VerifyReport(tuple(self._problems), self._checked, tuple(map(str, left)))
 
@@ -132,14 +131,6 @@ class _Verification:
         self._checked["images"] = catalog.n_images
         self._checked["files"] = sum(catalog.n_files.values())
         self._checked["embeddings"] = catalog.n_images * len(catalog.descriptors)
-
-    def _leftovers(self) -> list[Path]:
-        found = [path for folder in self._folder.written for path in leftovers(folder)]
-        found += derived.strays(self._folder.index)
-        if self._repair:
-            for path in found:
-                derived.delete(path)
-        return found
 
     def _tell(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
