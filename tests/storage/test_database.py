@@ -183,6 +183,11 @@ def test_a_full_disk_loses_nothing_and_the_same_batch_succeeds_afterwards(path):
         assert catalog.n_images == 302
 
 
+def test_on_a_full_disk_one_can_still_read(path):
+    with largest_file(0), Catalog.open(path) as catalog:
+        assert files_by_content(catalog).keys() == TREE.keys()
+
+
 def test_a_full_disk_is_told_when_a_catalog_is_made(tmp_path):
     with largest_file(4096), pytest.raises(EnvironmentFault, match="free some space"):
         Catalog.create(tmp_path / "catalog.sqlite", DESCRIPTORS)

@@ -31,6 +31,12 @@ _WRITER_SETTINGS: Final[Mapping[str, str | int]] = {
 }
 
 _NO_PERMISSION: Final = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH}
+_NOT_SHARED: Final = {  # the disk is full
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
@@ -158,8 +164,8 @@ def create(path: Path, *, application_id: int, page_size: int) -> Database:
 def connect(path: Path, *, writable: bool) -> Database:
     """Open a database file that exists.
 
-    Reading works beside a writer. Where the folder cannot be written, as on a read-only medium,
-    the file is read as one that nobody changes, provided that no log lies beside it.
+    Reading works beside a writer. Where the folder cannot be written, as on a read-only medium or
+    a full disk, the file is read as one that nobody changes, provided that no log lies beside it.
 
     Raises:
         NotACollectionError: If there is no such file.
@@ -196,14 +202,16 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         return _open_to_read(path, "mode=ro")
     except sqlite3.OperationalError as error:
         log = path.with_name(f"{path.name}-wal")
-        cannot_share = error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_CANTOPEN,
-            sqlite3.SQLITE_READONLY,
-        )
         # A log with content holds commits that an immutable reading would overlook.
-        if not cannot_share or (log.is_file() and log.stat().st_size > 0):
+        if not _cannot_share(error) or (log.is_file() and log.stat().st_size > 0):
             raise
         return _open_to_read(path, "mode=ro&immutable=1")
+
+
+def _cannot_share(error: sqlite3.OperationalError) -> bool:
+    """Whether the small files could not be made by which readers and a writer know each other."""
+    code = error.sqlite_errorcode
+    return code in _NOT_SHARED or code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _open_to_read(path: Path, query: str) -> sqlite3.Connection:
