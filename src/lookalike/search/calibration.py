@@ -1,9 +1,19 @@
-"""From similarities to scores that mean the same for every descriptor and every query.
+"""Scores that mean the same for every descriptor and every query: how rare a similarity is.
 
-A score says how rare a similarity is: `-log10 P`, where `P` is the share of random pairs of the
-same collection that are at least as similar. Weighted means of such scores add up evidence from
-several descriptors as R. A. Fisher combined independent tests (*Statistical Methods for Research
-Workers*, 1925, section 21.1).
+Two descriptors' inner products cannot be added: 0.8 may be ordinary for one and remarkable for the
+other. What can be added is evidence. Among random pairs of the same collection, let `P(s)` be the
+share that is at least as similar as `s`; the score is its rarity in decades,
+
+    r(s) = -log10 P(s).
+
+A score of 3 says that one random pair in a thousand is as similar. A sum of `-log P` over
+independent tests is Fisher's way of combining their evidence (R. A. Fisher, *Statistical Methods
+for Research Workers*, 1925, section 21.1), so the weighted mean over descriptors keeps the unit.
+
+`P` is the empirical distribution up to its 99th percentile. Beyond, where the best hits lie and
+pairs are few, it is an exponential tail fitted to the mean excess (the simplest case of
+J. Pickands, *Statistical inference using extreme order statistics*, 1975), so that the score
+keeps rising, strictly, up to the identical picture.
 """
 
 import math
@@ -12,108 +22,132 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from numpy import ndarray
 
-from lookalike.arrays import Ids
+from lookalike.errors import DamagedCollectionError
 from lookalike.index.base import VectorIndex
 
-N_PAIRS: Final = 20_000
-"""Random pairs that are drawn; fewer where the collection has fewer."""
+_N_PAIRS: Final = 20_000
+_TAIL_FROM: Final = 2.0
+"""Rarity at which the exponential tail begins: the 99th percentile."""
 
-_TAIL: Final = 0.01
-_MOST_KNOTS: Final = 256
-_LEAST_SPREAD: Final = 1e-3
-_BELOW: Final = 0.5
+_STEP: Final = 1 / 32
+"""Distance of the points of the empirical distribution, in decades."""
+
+_LEAST_IN_TAIL: Final = 20
+"""Fewer pairs beyond the 99th percentile do not tell their mean excess."""
+
+_EXCESS_OF_NORMAL: Final = 0.34
+"""Mean excess over the 99th percentile of a normal distribution, in standard deviations."""
+
+_UNKNOWN_SPREAD: Final = 0.5
+_LEAST_EXCESS: Final = 1e-4
+
+_BOTTOM: Final = -1.001
+"""Just below the least similarity there is, rounding included."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Calibration:
-    """How similarities of one descriptor become scores.
-
-    Between knots the score is linear in the similarity; above the last it goes on rising by
-    `slope`, the exponential tail of the distribution; below the first it falls slowly, so that the
-    order is kept everywhere.
+    """Turns similarities of one descriptor into scores.
 
     Attributes:
-        similarities: Strictly ascending.
-        scores: Strictly ascending, from 0 for the least similar pairs on.
-        slope: Rise of the score beyond the last knot, per unit of similarity.
+        similarities: Points of the empirical distribution, strictly ascending.
+        rarities: `-log10 P` at these points, strictly ascending, from 0.
+        decades: Rise of the rarity per unit of similarity beyond the last point.
+        n_pairs: Number of random pairs it was fitted to.
     """
 
-    similarities: Float64[ndarray, " knots"]
-    scores: Float64[ndarray, " knots"]
-    slope: float
+    similarities: tuple[float, ...]
+    rarities: tuple[float, ...]
+    decades: float
+    n_pairs: int
 
-    @classmethod
-    def fit(cls, index: VectorIndex, *, n_pairs: int = N_PAIRS, seed: int = 0) -> "Calibration":
-        """Learn from random pairs of different images of an index.
+    def scores(self, similarities: Float[ndarray, "*items"]) -> Float64[ndarray, "*items"]:
+        """Return the rarity of each similarity in decades, 0 or more; `nan` stays `nan`.
 
-        Collections of fewer than three images, or of equal ones, have no distribution to speak
-        of; the calibration is then a straight line that keeps the order.
+        Strictly ascending for similarities from -1 to 1. Each value is computed by itself, so the
+        result does not depend on what else is asked for.
         """
-        return cls.from_similarities(_random_similarities(index, n_pairs, seed))
-
-    @classmethod
-    def from_similarities(cls, drawn: Float[ndarray, " pairs"]) -> "Calibration":
-        """Learn from similarities of random pairs.
-
-        The body of the distribution is empirical, with a knot at each of up to 256 quantiles;
-        above the 99th percentile an exponential with the same mean excess takes over.
-        """
-        ordered = np.sort(drawn.astype(np.float64))
-        if len(ordered) < 2 or ordered[-1] - ordered[0] < _LEAST_SPREAD:
-            center = float(ordered.mean()) if len(ordered) else 0.0
-            return cls(np.array([center - 1, center]), np.array([0.0, 1.0]), 1.0)
-        threshold = float(np.quantile(ordered, 1 - _TAIL))
-        levels = np.linspace(0, 1 - _TAIL, min(_MOST_KNOTS, len(ordered)))
-        knots, first = np.unique(np.quantile(ordered, levels), return_index=True)
-        # The lowest level of equal quantiles counts: `P` is the share *at least* as similar.
-        rarity = -np.log10(1 - levels[first])
-        excess = ordered[ordered > threshold] - threshold
-        spread = max(float(excess.mean()) if len(excess) else 0.0, _LEAST_SPREAD)
-        return cls(knots, rarity, 1 / (spread * math.log(10)))
-
-    def __call__(self, similarities: Float[ndarray, "*shape"]) -> Float64[ndarray, "*shape"]:
-        """Turn similarities into scores; higher stays higher, `nan` stays `nan`."""
+        last = self.similarities[-1]
         values = similarities.astype(np.float64)
-        scores = np.interp(values, self.similarities, self.scores)
-        above = np.maximum(values - self.similarities[-1], 0) * self.slope
-        below = np.minimum(values - self.similarities[0], 0) * _BELOW
-        total: Float64[ndarray, "*shape"] = scores + above + below
-        return total
+        body = np.interp(values, self.similarities, self.rarities)
+        result: ndarray = body + self.decades * np.maximum(values - last, 0.0)
+        return result
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return the calibration as JSON knows it."""
         return {
-            "similarities": self.similarities.tolist(),
-            "scores": self.scores.tolist(),
-            "slope": self.slope,
+            "similarities": list(self.similarities),
+            "rarities": list(self.rarities),
+            "decades": self.decades,
+            "n_pairs": self.n_pairs,
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Calibration":
-        """Read what `to_json` gave."""
-        return cls(
-            np.array(content["similarities"], np.float64),
-            np.array(content["scores"], np.float64),
-            float(content["slope"]),
-        )
+        """Read what `to_json` gave.
+
+        Raises:
+            DamagedCollectionError: If it is something else.
+        """
+        try:
+            similarities = tuple(float(s) for s in content["similarities"])
+            rarities = tuple(float(r) for r in content["rarities"])
+            decades, n_pairs = float(content["decades"]), int(content["n_pairs"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedCollectionError(f"a calibration cannot be read: {error!r}") from error
+        ascends = (np.diff(similarities) > 0).all() and (np.diff(rarities) > 0).all()
+        if len(similarities) != len(rarities) or not similarities or not ascends or decades <= 0:
+            raise DamagedCollectionError("a calibration does not ascend; build the index again")
+        return cls(similarities, rarities, decades, n_pairs)
 
 
-def _random_similarities(index: VectorIndex, n_pairs: int, seed: int) -> Float64[ndarray, " pairs"]:
-    ids: Ids = index.ids
-    n = len(ids)
-    if n < 2:
-        return np.empty(0)
+def fit_calibration(index: VectorIndex, *, n_pairs: int = _N_PAIRS, seed: int = 0) -> Calibration:
+    """Fit a calibration to random pairs of different images of an index.
+
+    All pairs are taken where there are no more than `n_pairs`. With fewer than two images every
+    similarity is given a small, finite, rising score.
+    """
+    ids = index.ids
+    first, second = _draw_pairs(len(ids), n_pairs, seed)
+    pairs = np.vecdot(index.vectors(ids[first]), index.vectors(ids[second]))
+    return fit_similarities(pairs.astype(np.float64))
+
+
+def fit_similarities(pairs: Float64[ndarray, " pairs"]) -> Calibration:
+    """Fit a calibration to the similarities of random pairs."""
+    ascending = np.sort(pairs)
+    n = len(ascending)
+    levels = np.arange(_STEP, _TAIL_FROM + _STEP / 2, _STEP)
+    # Of the pairs, a share of 10 ** -level is at least as similar as the one at this position.
+    positions = np.minimum((n * (1 - 10**-levels)).astype(np.int64), n - 1)
+    points = np.unique(ascending[positions]) if n else np.empty(0)
+    at_least = n - np.searchsorted(ascending, points)
+    # One pair more, as rare as can be, keeps the share of few pairs below 1 and above 0.
+    rarities = -np.log10(at_least / (n + 1))
+    points, rarities = np.append(_BOTTOM, points), np.append(0.0, rarities)
+    decades = 1 / (_mean_excess(ascending, float(points[-1])) * math.log(10))
+    return Calibration(tuple(points.tolist()), tuple(rarities.tolist()), decades, n)
+
+
+def _mean_excess(pairs: Float64[ndarray, " pairs"], threshold: float) -> float:
+    """Estimate by how much a similarity beyond `threshold` goes beyond it on average."""
+    excess = pairs[pairs > threshold] - threshold
+    if len(excess) >= _LEAST_IN_TAIL:
+        return max(float(excess.mean()), _LEAST_EXCESS)
+    spread = float(pairs.std()) if len(pairs) > 1 else _UNKNOWN_SPREAD
+    return max(_EXCESS_OF_NORMAL * spread, _LEAST_EXCESS)
+
+
+def _draw_pairs(
+    n: int, n_pairs: int, seed: int
+) -> tuple[Int64[ndarray, " pairs"], Int64[ndarray, " pairs"]]:
     if n * (n - 1) // 2 <= n_pairs:
         first, second = np.triu_indices(n, k=1)
-    else:
-        rng = np.random.default_rng(seed)
-        first = rng.integers(0, n, n_pairs)
-        second = (first + rng.integers(1, n, n_pairs)) % n
-    used, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-    rows = index.vectors(ids[used])
-    left, right = place[: len(first)], place[len(first) :]
-    drawn: Float64[ndarray, " pairs"] = np.vecdot(rows[left], rows[right]).astype(np.float64)
-    return drawn
+        return first, second
+    rng = np.random.default_rng(seed)
+    first = rng.integers(n, size=n_pairs)
+    # Any of the others, so that no image is paired with itself.
+    return first, (first + rng.integers(1, n, size=n_pairs)) % n

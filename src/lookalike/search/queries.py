@@ -1,124 +1,239 @@
-"""What a person asks: one value that holds a whole question, and can be written down."""
+"""What a person asks for, as one unchangeable value that goes into JSON and back.
 
-import json
-from collections.abc import Mapping
+A search is its query: stored, it can be asked again, and sent, it is a permalink. Examples are the
+only way to ask so far; further parts (region, colors, words, filter) become further fields, each
+with a default that leaves it out.
+"""
+
+import base64
+import binascii
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
+import numpy as np
+
+from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
 
 
 @dataclass(frozen=True, slots=True)
 class IdExample:
-    """An image of the collection, by its id."""
+    """An image of the collection.
+
+    Attributes:
+        id: Its id.
+    """
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class FileExample:
-    """A picture in a file, whether the collection holds it or not."""
+    """An image file, in the collection or not.
 
-    path: Path
+    Attributes:
+        path: Where it is; made by `os.fsdecode`, so that any name goes into JSON and back.
+    """
+
+    path: str
+
+    @classmethod
+    def of(cls, path: str | bytes | os.PathLike[Any]) -> "FileExample":
+        """Return the example for a path of any kind."""
+        return cls(os.fsdecode(path))
 
 
-Example: TypeAlias = IdExample | FileExample
+@dataclass(frozen=True, slots=True)
+class PixelsExample:
+    """A picture that is no file.
+
+    Attributes:
+        data: Red, green and blue of each pixel, row by row, 8 bits each.
+        height: Rows of pixels.
+        width: Pixels in a row.
+
+    Raises:
+        UsageError: If there are not three bytes for each pixel, or no pixels.
+    """
+
+    data: bytes
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        expected = 3 * self.height * self.width
+        if self.height < 1 or self.width < 1 or len(self.data) != expected:
+            raise UsageError(
+                f"a picture of {self.height} × {self.width} pixels has {expected} bytes, three "
+                f"for each pixel, and not {len(self.data)}"
+            )
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> "PixelsExample":
+        """Return the example for an array of pixels."""
+        return cls(pixels.tobytes(), pixels.shape[0], pixels.shape[1])
+
+    @property
+    def pixels(self) -> Pixels:
+        """The picture as an array."""
+        return np.frombuffer(self.data, np.uint8).reshape(self.height, self.width, 3)
+
+
+Example: TypeAlias = IdExample | FileExample | PixelsExample
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to a collection.
+    """One question to a collection.
 
     Attributes:
-        positives: What hits shall be like; at least one.
-        negatives: What they shall not be like.
-        weights: Weight of each descriptor; those left out count 0. `None`: all count the same.
-        exclude_examples: Whether images given by id are kept out of their own hits.
-        order: `ranked`, or `list` for the order of the method as published: cluster by cluster,
-            nearest first, each in stored order. A list needs a single weighted descriptor.
+        positives: What the hits should be like, one example or more.
+        negatives: What they should not be like.
+        weights: Weight of each descriptor, 0 or more; those not named have none. `None` weighs
+            all descriptors of the collection equally.
+        exclude_examples: Whether images given by their id are left out of the hits. Images given
+            as files stay in: a file that is in the collection finds itself.
+        order: `ranked`, or `list` for k-means clusters as published: see `lookalike.index`.
 
     Raises:
-        UsageError: If there is no positive example, or weights or order make no sense.
+        UsageError: If there is no positive example, a weight is negative or not finite, all
+            weights are zero, or the order is unknown.
     """
 
     positives: tuple[Example, ...]
     negatives: tuple[Example, ...] = ()
-    weights: Mapping[str, float] | None = None
+    weights: Mapping[str, int | float] | None = None
     exclude_examples: bool = True
     order: Order = "ranked"
 
     def __post_init__(self) -> None:
-        if not self.positives:
+        if not self.positives and self.negatives:
             raise UsageError(
-                "a search needs at least one positive example, what hits shall be like; "
-                "give --image FILE or --id ID"
+                "a query of negative examples alone matches nearly everything; add at least one "
+                "image that the hits should be like"
             )
-        if self.order not in get_args(Order):
-            known = " or ".join(get_args(Order))
-            raise UsageError(f"there is no order {self.order!r} of hits; choose {known}")
+        if not self.positives:
+            raise UsageError("the query is empty; give at least one image, as a file or by its id")
+        _check_order(self.order)
         if self.weights is not None:
             _check_weights(self.weights)
-            object.__setattr__(self, "weights", MappingProxyType(dict(self.weights)))
 
-    def to_json(self) -> str:
-        """Write the question down as JSON.
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """All examples, positive ones first."""
+        return self.positives + self.negatives
 
-        Example:
-            >>> Query((IdExample(7),), weights={"layout": 2.0}).to_json()
-            '{"positives": [{"id": 7}], "weights": {"layout": 2.0}}'
-        """
-        content: dict[str, Any] = {"positives": [_to_json(example) for example in self.positives]}
+    @property
+    def excluded_ids(self) -> frozenset[int]:
+        """Ids that are not to be found."""
+        if not self.exclude_examples:
+            return frozenset()
+        return frozenset(each.id for each in self.examples if isinstance(each, IdExample))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the query as JSON knows it; defaults are left out."""
+        content: dict[str, Any] = {"positives": [_example_to_json(e) for e in self.positives]}
         if self.negatives:
-            content["negatives"] = [_to_json(example) for example in self.negatives]
+            content["negatives"] = [_example_to_json(e) for e in self.negatives]
         if self.weights is not None:
             content["weights"] = dict(self.weights)
         if not self.exclude_examples:
             content["exclude_examples"] = False
         if self.order != "ranked":
             content["order"] = self.order
-        return json.dumps(content)
+        return content
 
     @classmethod
-    def from_json(cls, text: str) -> "Query":
-        """Read what `to_json` wrote.
+    def from_json(cls, content: Mapping[str, Any]) -> "Query":
+        """Read what `to_json` gave.
 
         Raises:
-            UsageError: If it is no such text.
+            UsageError: If it is no query, or has parts that this program does not know.
+
+        Example:
+            >>> Query.from_json({"positives": [{"id": 7}], "order": "list"})
+            Query(positives=(IdExample(id=7),), negatives=(), weights=None,
+                  exclude_examples=True, order='list')
         """
-        try:
-            content = json.loads(text)
-            positives = tuple(map(_from_json, content.pop("positives")))
-            negatives = tuple(map(_from_json, content.pop("negatives", ())))
-            return cls(positives, negatives, **content)
-        except UsageError:
-            raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError(
-                f"this is no query ({type(error).__name__}: {error}); "
-                'it looks like {"positives": [{"id": 7}]}'
-            ) from error
+        _check_keys(content, cls.__dataclass_fields__, "a query")
+        weights, order = content.get("weights"), content.get("order", "ranked")
+        _check_order(order)
+        if weights is not None:
+            _check_weights(weights)
+        return cls(
+            positives=_examples_from_json(content.get("positives", ())),
+            negatives=_examples_from_json(content.get("negatives", ())),
+            weights=weights,
+            exclude_examples=bool(content.get("exclude_examples", True)),
+            order=order,
+        )
 
 
-def _check_weights(weights: Mapping[str, float]) -> None:
+_EXAMPLE_KEYS: Final = ("id", "file", "pixels")
+
+
+def _check_order(order: object) -> None:
+    if order not in get_args(Order):
+        raise UsageError(f"unknown order {order!r}; choose 'ranked' or 'list'")
+
+
+def _check_weights(weights: object) -> None:
+    if not isinstance(weights, Mapping):
+        raise UsageError(f"weights are an object of descriptors and numbers, not {weights!r}")
     for name, weight in weights.items():
-        if not 0 <= weight < float("inf"):
-            raise UsageError(f"the weight of {name!r} is {weight}; give a number from 0 up")
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not is_number or not math.isfinite(weight) or weight < 0:
+            raise UsageError(f"the weight of {name!r} must be a number from 0 on, not {weight!r}")
     if not any(weights.values()):
-        raise UsageError("all weights are 0; give at least one descriptor a weight above 0")
+        named = ", ".join(map(str, weights)) or "none at all"
+        raise UsageError(f"all weights are 0 ({named}); give at least one descriptor a weight")
 
 
-def _to_json(example: Example) -> dict[str, Any]:
-    if isinstance(example, IdExample):
-        return {"id": example.id}
-    return {"path": str(example.path)}
+def _check_keys(content: object, known: Sequence[str] | Mapping[str, Any], what: str) -> None:
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{what} is a JSON object, not {content!r:.60}")
+    for key in content:
+        if key not in known:
+            raise UsageError(f"unknown part {key!r} of {what}; known are: {', '.join(known)}")
 
 
-def _from_json(content: Mapping[str, Any]) -> Example:
-    if set(content) == {"id"} and isinstance(content["id"], int):
-        return IdExample(content["id"])
-    if set(content) == {"path"}:
-        return FileExample(Path(content["path"]))
-    raise UsageError(f'{dict(content)} is no example; give {{"id": …}} or {{"path": …}}')
+def _example_to_json(example: Example) -> dict[str, Any]:
+    match example:
+        case IdExample(id=image):
+            return {"id": image}
+        case FileExample(path=path):
+            return {"file": path}
+        case PixelsExample(data=data, height=height, width=width):
+            text = base64.b64encode(data).decode("ascii")
+            return {"pixels": {"height": height, "width": width, "data": text}}
+
+
+def _examples_from_json(content: object) -> tuple[Example, ...]:
+    if isinstance(content, str | bytes | Mapping) or not isinstance(content, Sequence):
+        raise UsageError(f"examples are a JSON list, not {content!r:.60}")
+    return tuple(_example_from_json(example) for example in content)
+
+
+def _example_from_json(content: Any) -> Example:
+    _check_keys(content, _EXAMPLE_KEYS, "an example")
+    match dict(content):
+        case {"id": int(image)} if len(content) == 1 and not isinstance(image, bool):
+            return IdExample(image)
+        case {"file": str(path)} if len(content) == 1:
+            return FileExample(path)
+        case {"pixels": {"height": int(height), "width": int(width), "data": str(text)}}:
+            return PixelsExample(_decoded(text), height, width)
+    raise UsageError(
+        f"an example is an id, a file or pixels, and one of them only, not {content!r:.60}"
+    )
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UsageError(f"the pixels of an example are no base64 text: {error}") from error

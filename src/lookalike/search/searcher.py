@@ -1,217 +1,239 @@
-"""From queries to ranked images: candidates, exact scores, one weighted sum."""
+"""Answering queries: candidates, exact scores in every descriptor, one ranking.
 
-from collections.abc import Callable, Mapping, Sequence
+Each weighted descriptor proposes candidates. Their union is compared exactly in all of them, the
+similarities become scores by the collection's own calibration, and the weighted mean of these
+ranks the images. Where all indexes are exact, or nearly everything is asked for, all images are
+candidates. Either way an image has the same score for a query, to the last bit.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from functools import reduce
+from typing import Final, TypeAlias, final
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
-from lookalike.arrays import NO_ID, Embeddings, Ids, normalize, top_k
+from lookalike.arrays import NO_ID, Ids, top_k
 from lookalike.errors import UsageError
 from lookalike.index.base import Hits, VectorIndex, pad_rows
 from lookalike.search.calibration import Calibration
-from lookalike.search.queries import Example, IdExample, Query
+from lookalike.search.queries import Query
+from lookalike.search.query_embeddings import ExampleEncoder, embed_queries
 
-NEGATIVE_WEIGHT: Final = 0.5
-"""How far the mean of the negative examples is subtracted (the γ of Rocchio, 1971)."""
+_CANDIDATES: Final = 1_000
+"""Images that each of several descriptors proposes at least: what is best in the mean of all need
+not be among the first of any."""
 
-CANDIDATES: Final = 400
-"""Images that each approximate index proposes at least; all of them are scored exactly."""
+_CANDIDATES_PER_HIT: Final = 10
+_FEW: Final = 5_000
+"""So few images that pass a filter are all compared."""
 
-Encode = Callable[[Path], Mapping[str, Embeddings]]
-Aims = Mapping[str, Float32[ndarray, " dim"]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """Hits of one query."""
-
-    ids: Ids
-    scores: Float64[ndarray, " found"]
-    parts: Mapping[str, Float64[ndarray, " found"]]
-    probed_clusters: int
-    is_exact: bool
+_TABLE_SIZE: Final = 1 << 21
+"""Scores per descriptor held in memory at once: 16 MiB."""
 
 
+@final
 class Searcher:
-    """Answers queries over one gallery.
+    """Finds images in one collection.
 
     Args:
-        indexes: By descriptor, at least one; all hold the same images.
-        calibrations: By descriptor.
-        encode: Embeds the picture in a file, one row for each descriptor.
+        indexes: One index for each descriptor.
+        calibrations: One calibration for each descriptor.
+        encoder: Encodes examples that come as files or pixels.
+
+    Raises:
+        UsageError: If there is no descriptor, or one lacks its calibration.
     """
 
     def __init__(
         self,
         indexes: Mapping[str, VectorIndex],
         calibrations: Mapping[str, Calibration],
-        encode: Encode,
+        encoder: ExampleEncoder,
     ) -> None:
-        self._indexes = indexes
-        self._calibrations = calibrations
-        self._encode = encode
-        self._ids: Ids = np.sort(next(iter(indexes.values())).ids)
+        if not indexes or set(indexes) - set(calibrations):
+            raise UsageError(
+                f"indexes of {sorted(indexes)} need calibrations of the same, "
+                f"not of {sorted(calibrations)}"
+            )
+        self._indexes = dict(indexes)
+        self._calibrations = dict(calibrations)
+        self._encoder = encoder
+        self._ids: Ids = reduce(np.union1d, (index.ids for index in indexes.values()))
+        self._is_stored_order = {
+            name: np.array_equal(index.ids, self._ids) for name, index in indexes.items()
+        }
 
-    def search(self, queries: Sequence[Query], k: int) -> Hits:
-        """Find the `k` best images for each query.
+    def search(self, queries: Sequence[Query], k: int, *, allowed: Ids | None = None) -> Hits:
+        """Find the `k` best images of each query, only among `allowed` ids if given.
 
-        A score is the weighted mean, over descriptors, of how rare the similarity is; equal scores
-        are ordered by id. Scores are always computed from the stored embeddings, whatever the
-        kind of index that proposed the candidates.
+        Args:
+            queries: Any number; all in the same order.
+            k: Hits wanted; rows are `min(k, images)` long and padded where fewer are found.
+            allowed: Ids that pass a filter, ascending; unknown ones are ignored.
 
         Returns:
-            One row for each query, padded where fewer images are found. `parts` holds every
-            descriptor that any of the queries gave a weight; it is `nan` where one gave it none.
+            Scores are rarities in decades, see `lookalike.search.calibration`; `parts` holds the
+            score under each descriptor that any of the queries weighs.
 
         Raises:
-            UsageError: If `k` is below 1, the collection is empty, an id or a descriptor is
-                unknown, or the order `list` is asked of several descriptors.
-            ImageError: If the picture of an example cannot be read.
+            UsageError: If `k` is below 1, the collection is empty, a weight names no descriptor,
+                an id is unknown, or orders differ.
+            ImageError: If a file is no readable image.
+            MismatchError: If the encoder's embeddings are not of the collection's kind.
         """
         if k < 1:
-            raise UsageError(f"the number of hits k is {k}; ask for 1 or more")
+            raise UsageError(f"the number of hits (-k) must be 1 or more, not {k}")
         if len(self._ids) == 0:
             raise UsageError(
-                "the collection has no images yet; add some with: lookalike index COLLECTION SOURCE"
+                "the collection has no images yet; add some with: lookalike index COLLECTION FOLDER"
             )
-        weights = [self._weights(query) for query in queries]
-        vectors = self._vectors(queries)
-        found = [
-            self._find(query, mixture, {n: _aim(query, vectors[n]) for n in mixture}, k)
-            for query, mixture in zip(queries, weights, strict=True)
-        ]
-        return _table(found, min(k, len(self._ids)))
+        batch = self._batch(queries)
+        if any(query.order == "list" for query in queries):
+            return self._walk(queries, batch, k, allowed)
+        if allowed is not None:
+            allowed = np.intersect1d(self._ids, allowed)
+        if self._compares_all(batch, k, allowed):
+            return self._rank_all(batch, k, allowed)
+        return self._rank_candidates(batch, k, allowed)
 
-    def _weights(self, query: Query) -> dict[str, float]:
-        """Weights of the descriptors that take part, summing to 1."""
-        given = query.weights or dict.fromkeys(self._indexes, 1.0)
-        unknown = sorted(set(given) - set(self._indexes))
+    def _batch(self, queries: Sequence[Query]) -> "_Batch":
+        named = [self._weights_of(query) for query in queries]
+        names = [name for name in self._indexes if any(weights.get(name) for weights in named)]
+        table = np.array([[weights.get(name, 0.0) for name in names] for weights in named])
+        weights = table.reshape(len(queries), len(names))
+        points = embed_queries(queries, {n: self._indexes[n] for n in names}, self._encoder)
+        excluded = [np.array(sorted(query.excluded_ids), np.int64) for query in queries]
+        return _Batch(points, weights / weights.sum(axis=1, keepdims=True), excluded)
+
+    def _weights_of(self, query: Query) -> Mapping[str, int | float]:
+        if query.weights is None:
+            return dict.fromkeys(self._indexes, 1.0)
+        unknown = sorted(set(query.weights) - set(self._indexes))
         if unknown:
-            known = ", ".join(self._indexes)
-            raise UsageError(f"the collection has no descriptor {unknown[0]!r}; it has: {known}")
-        total = sum(given.values())
-        weights = {name: weight / total for name, weight in given.items() if weight > 0}
-        if query.order == "list" and len(weights) != 1:
             raise UsageError(
-                f"the order 'list' walks the clusters of one descriptor, not of {len(weights)}; "
-                "give the others the weight 0"
+                f"there is no descriptor {unknown[0]!r} in this collection; "
+                f"it has: {', '.join(self._indexes)}"
             )
-        return weights
+        return query.weights
 
-    def _vectors(self, queries: Sequence[Query]) -> dict[str, dict[Example, ndarray]]:
-        """Look up or compute the unit embedding of each example, by descriptor."""
-        examples = {e for query in queries for e in (*query.positives, *query.negatives)}
-        stored = [example for example in examples if isinstance(example, IdExample)]
-        ids = np.array([example.id for example in stored], np.int64)
-        self._check_known(ids)
-        vectors: dict[str, dict[Example, ndarray]] = {
-            name: dict(zip(stored, index.vectors(ids), strict=True))
-            for name, index in self._indexes.items()
-        }
-        for example in examples:
-            if not isinstance(example, IdExample):
-                for name, rows in self._encode(example.path).items():
-                    vectors[name][example] = normalize(rows)[0]
-        return vectors
+    def _compares_all(self, batch: "_Batch", k: int, allowed: Ids | None) -> bool:
+        is_exact = all(self._indexes[name].is_exact for name in batch.points)
+        n_passing = len(self._ids) if allowed is None else len(allowed)
+        return is_exact or 4 * k >= n_passing or (allowed is not None and n_passing <= _FEW)
 
-    def _check_known(self, ids: Ids) -> None:
-        unknown = np.setdiff1d(ids, self._ids)
-        if len(unknown):
-            raise UsageError(
-                f"there is no image with id {unknown[0]} in the collection; "
-                "ids come from the hits of an earlier search"
-            )
+    def _rank_all(self, batch: "_Batch", k: int, allowed: Ids | None) -> Hits:
+        ids = self._ids if allowed is None else allowed
+        columns = np.arange(len(ids))
+        n_rows = max(1, _TABLE_SIZE // max(1, len(ids)))
+        ranked: list[_Ranked] = []
+        for start in range(0, len(batch), n_rows):
+            part = batch.rows(slice(start, start + n_rows))
+            table = self._scores(part, None if allowed is None else ids)
+            for row, excluded in enumerate(part.excluded):
+                table[-1, row, np.isin(ids, excluded)] = -np.inf
+            best, _ = top_k(table[-1], columns, k)
+            ranked.extend((ids[chosen], table[:, row, chosen]) for row, chosen in enumerate(best))
+        kept = [(found[s[-1] > -np.inf], s[:, s[-1] > -np.inf]) for found, s in ranked]
+        return self._hits(batch, kept, k)
 
-    def _find(self, query: Query, weights: Mapping[str, float], aims: Aims, k: int) -> _Found:
-        excluded = _excluded(query)
-        if query.order == "list":
-            return self._walk(aims, excluded, k)
-        candidates, probed, is_exact = self._candidates(aims, k + len(excluded))
-        candidates = candidates[~np.isin(candidates, excluded)]
-        parts = self._scores(aims, candidates)
-        total = np.sum([weights[name] * part for name, part in parts.items()], axis=0)
-        ids, scores = top_k(total[None], candidates, k)
-        places = np.searchsorted(candidates, ids[0])
-        kept = {name: part[places] for name, part in parts.items()}
-        return _Found(ids[0], scores[0], kept, probed, is_exact)
-
-    def _candidates(self, aims: Aims, k: int) -> tuple[Ids, int, bool]:
-        """Images worth scoring, ascending: all, or what each index proposes."""
-        if all(self._indexes[name].is_exact for name in aims):
-            return self._ids, 0, True
-        proposed = [
-            self._indexes[name].search(aim[None], max(CANDIDATES, k)) for name, aim in aims.items()
+    def _rank_candidates(self, batch: "_Batch", k: int, allowed: Ids | None) -> Hits:
+        n_wanted = k if len(batch.points) == 1 else max(_CANDIDATES, _CANDIDATES_PER_HIT * k)
+        n_wanted += max((len(ids) for ids in batch.excluded), default=0)
+        proposals = [
+            self._indexes[name].search(points, n_wanted, allowed=allowed)
+            for name, points in batch.points.items()
         ]
-        ids = np.unique(np.concatenate([hits.ids[0] for hits in proposed]))
-        probed = sum(_probed(hits) for hits in proposed)
-        return ids[ids != NO_ID], probed, False
+        ranked: list[_Ranked] = []
+        for row, excluded in enumerate(batch.excluded):
+            proposed = np.unique(np.concatenate([hits.ids[row] for hits in proposals]))
+            ids = np.setdiff1d(proposed, [NO_ID, *excluded], assume_unique=True)
+            table = self._scores(batch.rows(slice(row, row + 1)), ids)[:, 0]
+            order = np.lexsort((ids, -table[-1]))[:k]
+            ranked.append((ids[order], table[:, order]))
+        is_exact = len(proposals) == 1 and proposals[0].is_exact
+        return self._hits(batch, ranked, k, proposals, is_exact=is_exact)
 
-    def _walk(self, aims: Aims, excluded: Ids, k: int) -> _Found:
-        """Take the clusters as they come, as the method was published."""
-        [(name, aim)] = aims.items()
-        hits = self._indexes[name].search(aim[None], k + len(excluded), order="list")
-        ids = hits.ids[0][~np.isin(hits.ids[0], [NO_ID, *excluded])][:k]
-        parts = self._scores(aims, ids)
-        return _Found(ids, parts[name], parts, _probed(hits), hits.is_exact)
-
-    def _scores(self, aims: Aims, ids: Ids) -> dict[str, Float64[ndarray, " items"]]:
-        # All images of an index in its own order need no gathering, which costs more than products.
-        return {
-            name: self._calibrations[name](
-                self._indexes[name].similarities(aim[None], self._needed(name, ids))[0]
+    def _walk(self, queries: Sequence[Query], batch: "_Batch", k: int, allowed: Ids | None) -> Hits:
+        """Answer in the order `list`: clusters as they come, of one descriptor."""
+        if any(query.order != "list" for query in queries):
+            raise UsageError("queries in the order 'list' and ranked ones cannot be asked together")
+        if len(batch.points) != 1:
+            raise UsageError(
+                "the order 'list' walks the clusters of one descriptor, and the query weighs "
+                f"{', '.join(batch.points)}; give one of them a weight"
             )
-            for name, aim in aims.items()
+        ((name, points),) = batch.points.items()
+        n_wanted = k + max((len(ids) for ids in batch.excluded), default=0)
+        hits = self._indexes[name].search(points, n_wanted, allowed=allowed, order="list")
+        ranked: list[_Ranked] = []
+        for row, excluded in enumerate(batch.excluded):
+            ids = hits.ids[row][~np.isin(hits.ids[row], [NO_ID, *excluded])][:k]
+            ranked.append((ids, self._scores(batch.rows(slice(row, row + 1)), ids)[:, 0]))
+        return self._hits(batch, ranked, k, [hits], is_exact=False, is_ranked=False)
+
+    def _scores(self, batch: "_Batch", ids: Ids | None) -> Float64[ndarray, "parts queries items"]:
+        """Return the score of each image in each descriptor and, last, the weighted mean.
+
+        An image that lacks a descriptor has no evidence in it: a score of 0.
+        """
+        n_items = len(self._ids) if ids is None else len(ids)
+        table = np.zeros((len(batch.points) + 1, len(batch), n_items))
+        for at, (name, points) in enumerate(batch.points.items()):
+            wanted = ids
+            if ids is None and not self._is_stored_order[name]:
+                wanted = self._ids
+            similarities = self._indexes[name].similarities(points, wanted)
+            table[at] = np.nan_to_num(self._calibrations[name].scores(similarities), nan=0.0)
+            table[-1] += batch.weights[:, at, None] * table[at]
+        return table
+
+    def _hits(
+        self,
+        batch: "_Batch",
+        ranked: Sequence["_Ranked"],
+        k: int,
+        proposals: Sequence[Hits] = (),
+        *,
+        is_exact: bool = True,
+        is_ranked: bool = True,
+    ) -> Hits:
+        width = min(k, len(self._ids))
+        ids, scores = pad_rows([(found, table[-1]) for found, table in ranked], width)
+        parts = {
+            name: pad_rows([(found, table[at]) for found, table in ranked], width)[1]
+            for at, name in enumerate(batch.points)
         }
-
-    def _needed(self, name: str, ids: Ids) -> Ids | None:
-        own = self._indexes[name].ids
-        return None if len(own) == len(ids) and np.array_equal(own, ids) else ids
-
-
-def _aim(query: Query, vectors: Mapping[Example, ndarray]) -> Float32[ndarray, " dim"]:
-    """Return the unit vector to search with: one example's own, or a mean less the disliked."""
-    if len(query.positives) == 1 and not query.negatives:
-        own: Float32[ndarray, " dim"] = vectors[query.positives[0]]
-        return own
-    liked = np.mean([vectors[example] for example in query.positives], axis=0)
-    if not query.negatives:
-        return normalize(liked)
-    disliked = np.mean([vectors[example] for example in query.negatives], axis=0)
-    return normalize(liked - NEGATIVE_WEIGHT * disliked)
+        probed = np.zeros(len(ranked), np.int64)
+        for hits in proposals:
+            if hits.probed_clusters is not None:
+                probed += hits.probed_clusters
+        return Hits(ids, scores, parts, probed, is_exact, is_ranked)
 
 
-def _excluded(query: Query) -> Ids:
-    if not query.exclude_examples:
-        return np.empty(0, np.int64)
-    examples = (*query.positives, *query.negatives)
-    ids = {example.id for example in examples if isinstance(example, IdExample)}
-    return np.array(sorted(ids), np.int64)
+_Ranked: TypeAlias = tuple[Int64[ndarray, "_"], Float64[ndarray, "parts _"]]
+"""Ids of the hits of one query, and their scores in each descriptor and in all."""
 
 
-def _probed(hits: Hits) -> int:
-    return 0 if hits.probed_clusters is None else int(hits.probed_clusters[0])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Queries in numbers.
 
+    Attributes:
+        points: For each descriptor that any query weighs, one row per query.
+        weights: Weights of these descriptors, one row per query, each with sum 1.
+        excluded: For each query the ids that are not to be found.
+    """
 
-def _table(found: Sequence[_Found], width: int) -> Hits:
-    ids, scores = pad_rows([(row.ids, row.scores) for row in found], width)
-    names = dict.fromkeys(name for row in found for name in row.parts)
-    parts = {name: np.full(ids.shape, np.nan) for name in names}
-    for place, row in enumerate(found):
-        for name, values in row.parts.items():
-            parts[name][place, : len(values)] = values
-    return Hits(
-        ids,
-        scores,
-        parts,
-        probed_clusters=np.array([row.probed_clusters for row in found], np.int64),
-        is_exact=all(row.is_exact for row in found),
-        is_ranked=all(_falls(row.scores) for row in found),
-    )
+    points: Mapping[str, Float32[ndarray, "queries _"]]
+    weights: Float64[ndarray, "queries descriptors"]
+    excluded: Sequence[Int64[ndarray, "_"]]
 
+    def __len__(self) -> int:
+        return len(self.excluded)
 
-def _falls(scores: Float[ndarray, " found"]) -> bool:
-    return bool((scores[:-1] >= scores[1:]).all())
+    def rows(self, rows: slice) -> "_Batch":
+        points = {name: values[rows] for name, values in self.points.items()}
+        return _Batch(points, self.weights[rows], self.excluded[rows])

@@ -1,0 +1,104 @@
+"""From the examples of a query to one point in each descriptor's space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from lookalike.arrays import Embeddings, normalize
+from lookalike.errors import UsageError
+from lookalike.index.base import VectorIndex, check_search
+from lookalike.search.queries import Example, FileExample, IdExample, PixelsExample, Query
+
+NEGATIVE_WEIGHT: Final = 0.5
+"""Weight of all negative examples together, where that of the positive ones is 1."""
+
+
+@runtime_checkable
+class ExampleEncoder(Protocol):
+    """Turns pictures from outside the collection into embeddings."""
+
+    def encode(
+        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+    ) -> Mapping[str, Embeddings]:
+        """Return one row per example for each of the `descriptors`, of any length.
+
+        Raises:
+            ImageError: If a file is no readable image.
+        """
+        ...
+
+
+def embed_queries(
+    queries: Sequence[Query], indexes: Mapping[str, VectorIndex], encoder: ExampleEncoder
+) -> dict[str, Float32[ndarray, "queries dim"]]:
+    """Return one unit row per query for each descriptor of `indexes`; see `combine`.
+
+    Every example is encoded or looked up once, however many queries it is part of. Rows of
+    images in the collection are taken as they are stored, to the last bit.
+
+    Raises:
+        UsageError: If an id is not in the collection.
+        ImageError: If a file is no readable image.
+        MismatchError: If the encoder's embeddings are not of the collection's kind.
+    """
+    examples = list(dict.fromkeys(example for query in queries for example in query.examples))
+    stored = [example for example in examples if isinstance(example, IdExample)]
+    outside = [example for example in examples if not isinstance(example, IdExample)]
+    encoded = encoder.encode(outside, list(indexes)) if outside else {}
+    row_of = {example: row for row, example in enumerate([*stored, *outside])}
+    result = {}
+    for name, index in indexes.items():
+        units = [_stored_rows(stored, name, index)]
+        if outside:
+            units.append(normalize(encoded[name]))
+            check_search(index, units[1], k=1)
+        result[name] = _points(queries, np.concatenate(units), row_of)
+    return result
+
+
+def combine(
+    positives: Float32[ndarray, "positives dim"], negatives: Float32[ndarray, "negatives dim"]
+) -> Float32[ndarray, " dim"]:
+    """Move from the mean of the positive examples away from that of the negative ones.
+
+    The mean of the positive unit rows is scaled to unit length, `NEGATIVE_WEIGHT` times the mean of
+    the negative ones is subtracted, and the result is scaled again: relevance feedback as by
+    J. J. Rocchio, *Relevance Feedback in Information Retrieval*, 1971, without an original query.
+    One positive example alone is returned unchanged. Where the examples cancel out, the result is
+    zero, to which all images are equally similar.
+
+    Example:
+        >>> combine(np.array([[1, 0]], np.float32), np.array([[0, 2]], np.float32) / 2)
+        array([ 0.8944272, -0.4472136], dtype=float32)
+    """
+    point: ndarray = positives[0] if len(positives) == 1 else normalize(positives.mean(axis=0))
+    if len(negatives):
+        point = normalize(point - NEGATIVE_WEIGHT * negatives.mean(axis=0))
+    return point
+
+
+def _stored_rows(examples: Sequence[IdExample], name: str, index: VectorIndex) -> Embeddings:
+    ids = np.array([example.id for example in examples], np.int64)
+    try:
+        return index.vectors(ids)
+    except UsageError:
+        is_missing = np.isnan(index.similarities(np.zeros((1, index.dim), np.float32), ids)[0])
+        image = int(ids[np.argmax(is_missing)])
+        raise UsageError(
+            f"there is no image with id {image} in the collection, or it has no {name!r} "
+            "embedding yet; ids are shown with every hit"
+        ) from None
+
+
+def _points(
+    queries: Sequence[Query], rows: Embeddings, row_of: Mapping[Example, int]
+) -> Float32[ndarray, "queries dim"]:
+    points = np.empty((len(queries), rows.shape[1]), np.float32)
+    for at, query in enumerate(queries):
+        positives = rows[[row_of[example] for example in query.positives]]
+        negatives = rows[[row_of[example] for example in query.negatives]]
+        points[at] = combine(positives, negatives)
+    return points
