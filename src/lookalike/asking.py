@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
 from lookalike.atomic import write_atomically
-from lookalike.collection import LONGER_SIDE, Collection
+from lookalike.collection import Collection
 from lookalike.errors import ImageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
@@ -37,8 +37,8 @@ def make_query(
     Raises:
         UsageError: If nothing is liked, or a weight or the order makes no sense.
     """
-    liked: list[Example] = [*map(FileExample, images), *map(IdExample, ids)]
-    disliked: list[Example] = [*map(FileExample, not_images), *map(IdExample, not_ids)]
+    liked: list[Example] = [*map(FileExample.of, images), *map(IdExample, ids)]
+    disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
     return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
 
 
@@ -103,12 +103,18 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
     if isinstance(example, IdExample):
         pixels = collection.picture(example.id)
-        layout = collection.vectors([example.id], "layout") if collection.card.has_layout else None
+    elif isinstance(example, FileExample):
+        pixels = collection.read(Path(example.path))
     else:
-        pixels = collection.read(example.path, LONGER_SIDE)
-        layout = collection.encode(example.path).get("layout")
-    seen = None if layout is None else _seen(collection, layout)
+        pixels = example.pixels
+    seen = _seen(collection, _layout(collection, example)) if collection.card.has_layout else None
     return SheetPicture(pixels, label_map=seen, caption="query")
+
+
+def _layout(collection: Collection, example: Example) -> Embeddings:
+    if isinstance(example, IdExample):
+        return collection.vectors([example.id], "layout")
+    return collection.encode([example], ["layout"])["layout"]
 
 
 def _seen(collection: Collection, layout: Embeddings) -> LabelMap:

@@ -6,13 +6,15 @@ with Collection.create("photos.lookalike", model="my-model") as photos:
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeAlias
+
+import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, Pixels
 from lookalike.datasets import needs_opening, open_dataset, picture_files
@@ -24,13 +26,14 @@ from lookalike.images.decoding import (
     DecodeLimits,
     decode,
     read_file,
+    stretch,
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import Example, FileExample, IdExample, Query
+from lookalike.search.queries import Example, FileExample, IdExample, PixelsExample, Query
 from lookalike.shelf import Gallery, Shelf
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
@@ -256,16 +259,29 @@ class Collection:
     def gallery(self) -> Gallery:
         """What is searched now: indexes and calibrations, read again when the catalog changed."""
         if self._gallery is None or self._gallery.revision != self.catalog.revision:
-            self._gallery = self._shelf.open(self.encode)
+            self._gallery = self._shelf.open(self)
         return self._gallery
 
-    def encode(self, path: Path) -> Mapping[str, Embeddings]:
-        """Embed a picture that need not be in the collection; one row for each descriptor."""
-        size = (self.card.image_size, self.card.image_size)
+    def encode(
+        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+    ) -> dict[str, Embeddings]:
+        """Embed pictures that need not be in the collection; one row each per descriptor.
+
+        Raises:
+            ImageError: If a file is no readable image; the message names it.
+        """
+        pixels = np.stack([self._network_input(example) for example in examples])
+        encoded = self.model.encode(pixels).descriptors
+        return {name: encoded[name] for name in descriptors}
+
+    def _network_input(self, example: FileExample | PixelsExample) -> Pixels:
+        side = self.card.image_size
+        if isinstance(example, PixelsExample):
+            return stretch(example.pixels, (side, side))
+        path = Path(example.path)
         data = _file(path)
         with _named(path):
-            pixels = decode(data, size).pixels
-        return self.model.encode(pixels[None]).descriptors
+            return decode(data, (side, side)).pixels
 
     def status(self) -> dict[str, Any]:
         """Tell what the collection holds, as plain values.
@@ -344,7 +360,7 @@ def as_query(query: "Query | AnyPath | int") -> Query:
     """Turn the short forms of a query into a `Query`."""
     if isinstance(query, Query):
         return query
-    example: Example = IdExample(query) if isinstance(query, int) else FileExample(Path(query))
+    example: Example = IdExample(query) if isinstance(query, int) else FileExample.of(query)
     return Query(positives=(example,))
 
 

@@ -1,6 +1,6 @@
 """The indexes of a collection: when they are built, and how they are read with what came since."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -15,7 +15,8 @@ from lookalike.index.exact import exact_index
 from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index, read_card
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
-from lookalike.search.calibration import Calibration
+from lookalike.search.calibration import Calibration, fit_calibration
+from lookalike.search.query_embeddings import ExampleEncoder
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 
@@ -79,7 +80,7 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(self, encode: Callable[[Path], Mapping[str, Embeddings]]) -> Gallery:
+    def open(self, encoder: ExampleEncoder) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared."""
         revision = self._catalog.revision
         indexes: dict[str, VectorIndex] = {}
@@ -88,7 +89,7 @@ class Shelf:
             indexes[descriptor], calibrations[descriptor] = self._open_one(
                 descriptor, dim, revision
             )
-        return Gallery(revision, indexes, Searcher(indexes, calibrations, encode))
+        return Gallery(revision, indexes, Searcher(indexes, calibrations, encoder))
 
     def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
         """Build those indexes again that are missing, damaged, of another kind, or outdated.
@@ -118,7 +119,7 @@ class Shelf:
         except IndexUnavailableError:
             ids, rows = self._stored_after(descriptor, dim, 0)
             index = exact_index(ids, normalize(rows))
-            return index, Calibration.fit(index)
+            return index, fit_calibration(index)
         calibration = Calibration.from_json(card.calibration)
         if card.revision == revision:
             return base, calibration
@@ -193,5 +194,5 @@ class Shelf:
             index,
             model=self._model,
             revision=revision,
-            calibration=Calibration.fit(index).to_json(),
+            calibration=fit_calibration(index).to_json(),
         )

@@ -44,13 +44,14 @@ def test_a_number_of_hits_that_makes_no_sense(collection, k):
 def test_a_search_for_nothing(collection):
     done = lookalike("search", collection)
     assert done.code == USAGE
-    assert "--image" in done.complaint
+    assert "at least one image" in done.complaint
 
 
 def test_only_dislikes(collection):
     done = lookalike("search", collection, "--not-id", "1")
     assert done.code == USAGE
-    assert "positive" in done.complaint or "--image" in done.complaint
+    assert "negative" in done.complaint
+    assert "at least one image" in done.complaint
 
 
 def test_an_unknown_descriptor_names_the_known_ones(collection):

@@ -222,3 +222,9 @@ def _reason(error: Exception, format_: str) -> str:
         return "decoding it takes more memory than is allowed"
     detail = f" ({text[:80]})" if text.isprintable() and text else ""
     return f"a damaged {format_} file{detail}"
+
+
+def stretch(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Stretch a decoded picture to a height and width, as `decode` does."""
+    picture = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
+    return np.array(picture)
