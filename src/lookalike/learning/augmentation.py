@@ -9,6 +9,8 @@ from jaxtyping import Float, UInt8
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from lookalike.arrays import BACKGROUND, VOID
+
 
 def random_views(n: int, smallest_crop: float, generator: Generator) -> Float[Tensor, "n 2 3"]:
     """Draw affine maps: a crop with sides between `smallest_crop` and 1, every other one mirrored.
@@ -39,13 +41,30 @@ def view_pixels(
 def view_label_maps(
     label_maps: UInt8[Tensor, "batch height width"], views: Float[Tensor, "batch 2 3"], grid: int
 ) -> UInt8[Tensor, "batch grid grid"]:
-    """Show label maps through `views`, taking the nearest value: classes are never mixed."""
+    """Show label maps through `views`: classes are never mixed.
+
+    Each cell takes the most frequent of the values nearest to four points of it; on equal votes
+    the lower class wins, and any class wins over background.
+    """
     values = label_maps.unsqueeze(1).float()
-    cells = functional.affine_grid(views, [len(views), 1, grid, grid], align_corners=False)
+    points = functional.affine_grid(views, [len(views), 1, 2 * grid, 2 * grid], align_corners=False)
     shown = functional.grid_sample(
-        values, cells, mode="nearest", padding_mode="border", align_corners=False
+        values, points, mode="nearest", padding_mode="border", align_corners=False
     )
-    return shown.squeeze(1).to(torch.uint8)
+    four = functional.pixel_unshuffle(shown.to(torch.uint8), 2)
+    return _most_frequent(four)
+
+
+def _most_frequent(
+    four: UInt8[Tensor, "batch 4 grid grid"],
+) -> UInt8[Tensor, "batch grid grid"]:
+    """Count without counting: in sorted values equal ones are neighbors; void has no vote."""
+    a, b, c, d = four.sort(dim=1).values.unbind(dim=1)
+    is_first_pair = (a == b) & ((a != BACKGROUND) | (c != d) | (c == VOID))
+    is_last_pair = (c == d) & (c != VOID) & ~is_first_pair
+    lowest = torch.where((a == BACKGROUND) & (b != VOID) & ~is_first_pair, b, a)
+    winner = torch.where(is_last_pair, c, lowest)
+    return torch.where((b == c) & (b != VOID), b, winner)
 
 
 def jitter_colors(

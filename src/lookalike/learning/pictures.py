@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lookalike.arrays import VOID, LabelMap, Pixels
 from lookalike.datasets.base import Dataset, LabeledImage
+from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.errors import DatasetError, ImageError
 from lookalike.images.decoding import PREPROCESS_VERSION, decode
 from lookalike.progress import Progress
@@ -119,7 +120,7 @@ def load_pictures(
         positions: Which of them.
         files: Folder and first part of the names of the files.
         side: Side of the squares that pictures are stretched to.
-        map_side: The same for label maps.
+        map_side: The same for label maps, each cell of which takes its most frequent value.
         progress: Where progress is shown.
 
     Raises:
@@ -214,27 +215,12 @@ def _read_label_map(image: LabeledImage, n_classes: int, side: int) -> LabelMap:
             f"{image.name} has no label map, but its data set says that all have one; "
             "add the label map or remove the picture"
         )
-    label_map = resize_label_map(image.read_label_map(), side)
+    label_map = image.read_label_map()
     largest = int(label_map.max(where=label_map != VOID, initial=0))
     if largest > n_classes:
         raise DatasetError(
             f"the label map of {image.name} has the value {largest}, but there are only "
             f"{n_classes} classes; values are 0, 1 to {n_classes}, and {VOID} for void"
         )
-    return label_map
-
-
-def resize_label_map(label_map: LabelMap, side: int) -> LabelMap:
-    """Stretch a label map to a square, taking the value nearest to the center of each cell.
-
-    Example:
-        >>> resize_label_map(np.array([[1, 2, 3, 4]], np.uint8), 2)
-        array([[2, 4],
-               [2, 4]], dtype=uint8)
-    """
-    height, width = label_map.shape
-    centers = np.arange(side) + 0.5
-    rows = (centers * height / side).astype(int)
-    columns = (centers * width / side).astype(int)
-    resized: LabelMap = label_map[rows[:, None], columns]
-    return resized
+    smaller: LabelMap = shrink_label_maps(label_map[None], side)[0]
+    return smaller
