@@ -390,3 +390,9 @@ def test_reading_obeys_the_limit_of_bytes(tmp_path):
     path.write_bytes(bytes(3 * 2**20))
     with pytest.raises(ImageLimitError, match=r"a\.bin: 3\.0 MiB, the limit is 2\.0; raise it"):
         read_file(path, DecodeLimits(max_bytes=2 * 2**20))
+
+
+def test_file_that_is_not_as_long_as_it_says_is_refused():
+    """So do files look that are written to at the moment; this one always does."""
+    with pytest.raises(ImageError, match="it changed while it was read"):
+        read_file("/proc/self/status")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.images.painted import encoded, painted
 
@@ -291,6 +291,7 @@ def undisplayed(text: str) -> bytes:
     return out
 
 
+@settings(deadline=None)  # other processes may be busy
 @given(st.binary(max_size=40) | st.text(max_size=20).map(lambda text: text.encode(errors="ignore")))
 def test_display_is_printable_and_loses_nothing(path):
     shown = display_path(path)

@@ -38,6 +38,8 @@ _START_SECONDS: Final = 60.0
 
 _MOST_HEADER: Final = 2**16
 
+_READ_BYTES: Final = 2**18
+
 _CLOSED: Final = "this DecodePool is closed; open another one"
 
 
@@ -241,12 +243,15 @@ class _Worker:
         self._setup = setup
         self._closing = closing
         self._process: subprocess.Popen[bytes] | None = None
+        self._selector: selectors.BaseSelector
+        self._received = bytearray()
         self._is_ready = False
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start a process if there is none, without waiting until it is ready."""
         if self._process is None:
             self._is_ready = False
+            self._received.clear()
             self._process = subprocess.Popen(
                 self._setup.command(),
                 bufsize=0,
@@ -256,6 +261,9 @@ class _Worker:
                 env=_environment(),
                 process_group=0,  # Ctrl-C in the terminal is for the parent alone
             )
+            self._selector = selectors.DefaultSelector()
+            self._selector.register(_pipe(self._process.stdout), selectors.EVENT_READ)
+            self._selector.register(self._closing.reader, selectors.EVENT_READ)
         return self._process
 
     def start(self) -> None:
@@ -301,6 +309,7 @@ class _Worker:
         process, self._process = self._process, None
         if process is None:
             return
+        self._selector.close()
         process.kill()
         with suppress(subprocess.TimeoutExpired):  # it may hang in the kernel, on a lost disk
             process.wait(timeout=1)
@@ -308,22 +317,20 @@ class _Worker:
             _pipe(pipe).close()
 
     def _read(self, length: int, deadline: float) -> bytearray:
-        output = _pipe(self.launch().stdout).fileno()
-        received = bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(output, selectors.EVENT_READ)
-            selector.register(self._closing.reader, selectors.EVENT_READ)
-            while len(received) < length:
-                ready = selector.select(max(0.0, deadline - time.monotonic()))
-                if self._closing.is_closed:
-                    raise UsageError(_CLOSED)
-                if not ready:
-                    raise _NoAnswerError(f"it took longer than {self._setup.seconds:g} s")
-                part = os.read(output, length - len(received))
-                if not part:
-                    raise _NoAnswerError(self._cause_of_death())
-                received += part
-        return received
+        """Take the next bytes of what the process says, waiting for them if need be."""
+        while len(self._received) < length:
+            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
+            if self._closing.is_closed:
+                raise UsageError(_CLOSED)
+            if not ready:
+                raise _NoAnswerError(f"it took longer than {self._setup.seconds:g} s")
+            part = os.read(_pipe(self.launch().stdout).fileno(), _READ_BYTES)
+            if not part:
+                raise _NoAnswerError(self._cause_of_death())
+            self._received += part
+        taken = self._received[:length]
+        del self._received[:length]
+        return taken
 
     def _cause_of_death(self) -> str:
         try:
