@@ -6,7 +6,8 @@ The usual pipeline decodes every photo whole with Pillow, resizes it (bilinear) 
 worker and runs the network with PyTorch, eager, in 32 bits. Ours is what `lookalike index` does
 before it stores anything: one decoding process, content hashes, batches through the exported
 network. Both are pinned to the same core and take turns, round by round; medians are shown. The
-network is the default backbone with random weights, which do not matter to the clock.
+network is the default backbone with random weights, which do not matter to the clock. Needs the
+extra `learn`; OpenVINO is measured where the extra `fast` is installed.
 
 Photos: 640 x 480 as they are in COCO (needs LOOKALIKE_DATA, else painted ones), and 4000 x 3000
 made of them: enlarged, grain added, JPEG quality 90.
