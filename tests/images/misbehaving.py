@@ -55,7 +55,7 @@ def _chatter() -> None:
 
 
 def _hoard() -> None:
-    bytearray(2**40)
+    bytearray(2**30)
 
 
 def _raise() -> None:
