@@ -1,13 +1,16 @@
 """How recall is measured and effort chosen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.index.galleries import built, clustered
 
 from lookalike.arrays import normalize
 from lookalike.index.base import TUNED_K
+from lookalike.index.clusters import ClusterIndex
 from lookalike.index.rows import Rows
-from lookalike.index.tuning import _cheapest, draw_sample, measure, query_positions
+from lookalike.index.tuning import _tuned, draw_sample, measure, query_positions
 
 
 def test_exact_search_has_recall_one() -> None:
@@ -29,7 +32,7 @@ def test_recall_is_the_share_of_the_true_neighbors() -> None:
         found.append(len(set(truth) & set(hits)) / 10)
     recall = measure(worse, sample)
     assert recall.mean == pytest.approx(np.mean(found))
-    assert recall.lower == pytest.approx(np.mean(found) - 1.645 * np.std(found) / np.sqrt(60))
+    assert recall.lower == pytest.approx(np.mean(found) - np.std(found) / np.sqrt(60))
 
 
 def test_any_image_as_similar_as_a_true_neighbor_counts_as_one() -> None:
@@ -52,10 +55,15 @@ def test_queries_are_a_tenth_at_most_and_never_repeated() -> None:
 
 
 def test_the_cheapest_step_that_reaches_the_target_is_chosen() -> None:
-    index = built("exact", clustered(600, 8))
+    index = built("clusters", clustered(3000, 8), members=100, recall_target=0.5)
+    assert isinstance(index, ClusterIndex)
     sample = draw_sample(index.rows, 0)
-    for target, expected in ((0.0, 1), (0.9, 600), (2.0, 900)):
-        chosen = _cheapest(
-            lambda n: index.without(index.ids[n:]), [1, 100, 300, 600, 900], [sample], target
-        )
-        assert chosen == expected
+    steps = [1, 50, 100, 200, 400, 800, 3000]
+    reached = [
+        measure(index.with_facts(replace(index.facts, members=step)), sample).lower
+        for step in steps
+    ]
+    for target in (0.0, 0.7, 0.9, 0.99, 2.0):
+        expected = next((s for s, r in zip(steps, reached, strict=True) if r >= target), 3000)
+        assert _tuned(index, "members", steps, [sample], target).facts.members == expected
+    assert len(set(reached)) > 3

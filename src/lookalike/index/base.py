@@ -69,8 +69,10 @@ class IndexFacts:
         measured_recall: That share as measured against exact search, for queries drawn from the
             collection itself, each without itself; `None` where it was not measured.
         n_clusters: Clusters; 0 without.
-        members: A search goes on to the next cluster until so many images that pass its filter
-            have been met; 0 without clusters.
+        members: A search goes on to the next cluster until so many images have been met; 0 without
+            clusters.
+        filtered_members: The same under a filter that less than half of the images pass; only
+            those that pass count.
         reach: A cluster is visited in any case if its center is at most this much less similar
             to the query than the nearest center.
         refine: Candidates compared exactly for each hit asked for; 0 where all are.
@@ -85,6 +87,7 @@ class IndexFacts:
     measured_recall: float | None = 1.0
     n_clusters: int = 0
     members: int = 0
+    filtered_members: int = 0
     reach: float = 0.0
     refine: int = 0
     build_seconds: float = 0.0

@@ -2,11 +2,11 @@
 
 The published method stops at the first cluster with which N images have been met. Two readings of
 it are offered. `list` gives these N images as they come, cluster by cluster. `ranked`, the default,
-gathers many more than are asked for and ranks them. How many is tuned when the index is built:
-clusters are visited until `members` images *that pass the filter* have been met, and beyond that
-as long as their centers are within `reach` of the nearest. The second rule is not in the
-method; for the same recall it visits several times fewer images than a fixed number of clusters,
-since most queries lie well inside one cluster and few between many (`benchmarks/search.py`).
+gathers many more than are asked for and ranks them: clusters are visited until `members` images
+*that pass the filter* have been met, and beyond that as long as their centers are within `reach`
+of the nearest. The second rule is not in the method; for the same recall it visits several times
+fewer images than a fixed number of clusters, since most queries lie well inside one cluster and
+few between many (`benchmarks/search.py`). Both numbers are tuned when the index is built.
 """
 
 from dataclasses import dataclass
@@ -34,15 +34,14 @@ class _Passing:
     Attributes:
         positions: Positions of the rows that pass, ascending.
         sizes: How many of them each cluster has.
+        n: How many there are in all.
         selector: The same for FAISS; `None` when everything passes.
     """
 
     positions: Int64[ndarray, " passing"] | None
     sizes: Int64[ndarray, " clusters"]
+    n: int
     selector: Any
-
-    def __len__(self) -> int:
-        return int(self.sizes.sum())
 
 
 @final
@@ -87,7 +86,7 @@ class ClusterIndex(RowsIndex):
             passing = self._passing(positions)
         if order == "list":
             return self._walk(queries, k, passing)
-        if refined(k, self.facts) >= len(passing):
+        if refined(k, self.facts) >= passing.n:
             return exact_hits(self.rows, queries, k, allowed)
         return self._probe(queries, k, passing)
 
@@ -101,10 +100,10 @@ class ClusterIndex(RowsIndex):
 
     def _passing(self, positions: Int64[ndarray, " passing"] | None) -> _Passing:
         if positions is None:
-            return _Passing(None, self._codes.sizes, None)
+            return _Passing(None, self._codes.sizes, len(self._codes), None)
         clusters = self._codes.cluster_of[positions]
         sizes = np.bincount(clusters, minlength=self._codes.n_clusters).astype(np.int64)
-        return _Passing(positions, sizes, self._codes.selector(positions))
+        return _Passing(positions, sizes, len(positions), self._codes.selector(positions))
 
     def _probe(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
         found, n_probed = [], np.zeros(len(queries), np.int64)
@@ -135,12 +134,16 @@ class ClusterIndex(RowsIndex):
         self, query: Float32[ndarray, " dim"], k: int, passing: _Passing
     ) -> tuple[Int64[ndarray, "1 clusters"], Float32[ndarray, "1 clusters"]]:
         """Return the shortest run of clusters, nearest first, that satisfies both rules."""
-        members = min(round(self.facts.members * max(1.0, (k / TUNED_K) ** 0.5)), len(passing))
+        is_narrow = 2 * passing.n < len(self._codes)
+        members = self.facts.filtered_members if is_narrow else self.facts.members
+        # More hits lie in more clusters.
+        members = min(round(members * max(1.0, (k / TUNED_K) ** 0.5)), passing.n)
         for count in (_FIRST_CLUSTERS, self._codes.n_clusters):
             clusters, similarities = self._codes.closest_clusters(query, count)
             met = passing.sizes[clusters[0]].cumsum()
             enough = int(met.searchsorted(members)) + 1
-            within = int((similarities[0] >= similarities[0, 0] - self.facts.reach).sum())
+            is_within = similarities[0] >= similarities[0, 0] - self.facts.reach
+            within = int(np.count_nonzero(is_within))
             n = max(enough, within)
             if n < len(met):
                 break
@@ -153,7 +156,7 @@ class ClusterIndex(RowsIndex):
         for row, query in enumerate(queries):
             clusters, _ = self._codes.closest_clusters(query, self._codes.n_clusters)
             met = passing.sizes[clusters[0]].cumsum()
-            n_probed[row] = min(int(met.searchsorted(min(k, len(passing)))) + 1, len(met))
+            n_probed[row] = min(int(met.searchsorted(min(k, passing.n))) + 1, len(met))
             positions = self._members(clusters[0, : n_probed[row]], passing)[:k]
             scores = self.rows.similarities(query[None], positions)[0]
             found.append((self.rows.stored_ids[positions], scores))

@@ -1,12 +1,12 @@
 """How much effort an approximate index needs to find what exact search finds.
 
 Queries are drawn from the collection itself and searched without themselves. Since they are few,
-the recall that counts is the lower end of its one-sided 95 % interval: what was promised then also
+the recall that counts is the measured one less its standard error: what was promised then mostly
 holds for queries that were not drawn.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -23,10 +23,7 @@ from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
 from lookalike.index.rows import Rows
 
 _N_QUERIES: Final = 500
-_Z: Final = 1.645
-"""Standard errors that leave 5 % below a one-sided interval."""
-
-_SHARE_OF_PROBING: Final = 0.75
+_SHARE_OF_PROBING: Final = 0.8
 """Share of what may be lost that is left to clusters not visited; codes may lose the rest."""
 
 _REFINE: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -34,7 +31,6 @@ _REACH: Final = tuple(np.round(np.linspace(0, 2, 101), 2).tolist())
 _FEWEST_MEMBERS: Final = 1_000
 """Less is not tried: queries unlike anything in the collection need some room."""
 
-_T = TypeVar("_T")
 _Index = TypeVar("_Index", FastScanIndex, ClusterIndex)
 
 
@@ -59,7 +55,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Share of the true neighbors found, and the lower end of its interval."""
+    """Share of the true neighbors found, and the same less its standard error."""
 
     mean: float
     lower: float
@@ -99,54 +95,44 @@ def measure(index: VectorIndex, sample: Sample) -> Recall:
     found = (scores >= sample.least[:, None]).sum(axis=1) / sample.n_true
     error = float(found.std() / np.sqrt(len(found)))
     mean = float(found.mean())
-    return Recall(mean, mean - _Z * error)
+    return Recall(mean, mean - error)
 
 
 def tuned_fast_scan(rows: Rows, codes: FlatCodes, facts: IndexFacts) -> FastScanIndex:
     """Return the index that looks at as few candidates as the recall target allows."""
     sample = draw_sample(rows, facts.seed)
-
-    def candidate(refine: int) -> FastScanIndex:
-        return FastScanIndex(rows, replace(facts, refine=refine), codes)
-
-    refine = _cheapest(candidate, _REFINE, [sample], facts.recall_target)
-    return _measured(candidate(refine), sample)
+    index = FastScanIndex(rows, facts, codes)
+    return _measured(_tuned(index, "refine", _REFINE, [sample], facts.recall_target), sample)
 
 
 def tuned_clusters(rows: Rows, codes: ClusteredCodes, facts: IndexFacts) -> ClusterIndex:
     """Return the index that visits as few images as the recall target allows.
 
-    The members come first, under a filter that lets a tenth pass, because there they matter most;
-    collections so small that filtered ones are compared exactly do without. Then the reach,
-    without a filter. Both leave a quarter of what may be lost to the third number: how many
-    candidates the codes may hand on.
+    The reach comes first, without a filter. Then the members under a filter that lets a tenth
+    pass: it takes away most of what is near, and the reach alone would stop too soon. Both leave
+    a fifth of what may be lost to the third number: how many candidates the codes may hand on.
 
-    If `facts.members` is set it stays, and the reach is 0.
+    If `facts.members` is set it stays, with a filter and without, and the reach is 0.
     """
-    sample = draw_sample(rows, facts.seed)
-
-    def made(members: int, reach: float, refine: int) -> ClusterIndex:
-        chosen = replace(facts, members=members, reach=reach, refine=refine)
-        return ClusterIndex(rows, chosen, codes)
-
-    target, most = facts.recall_target, _REFINE[-1]
-    stricter = 1 - _SHARE_OF_PROBING * (1 - target)
-    harder = _filtered_sample(rows, facts.seed)
-    both = [sample] if harder is None else [sample, harder]
-    if facts.members:
-        members, reach = facts.members, 0.0
-    else:
-        steps = _steps(len(rows))
-        members = _cheapest(lambda step: made(step, 0.0, most), steps, both[-1:], stricter)
-        reach = _cheapest(lambda step: made(members, step, most), _REACH, [sample], stricter)
-    refine = _cheapest(lambda step: made(members, reach, step), _REFINE, both, target)
-    return _measured(made(members, reach, refine), sample)
+    sample, filtered = draw_sample(rows, facts.seed), _filtered_samples(rows, facts.seed)
+    members = facts.members or min(_FEWEST_MEMBERS, len(rows))
+    start = replace(facts, members=members, filtered_members=members, refine=_REFINE[-1])
+    index = ClusterIndex(rows, start, codes)
+    if not facts.members:
+        stricter = 1 - _SHARE_OF_PROBING * (1 - facts.recall_target)
+        index = _tuned(index, "reach", _REACH, [sample], stricter)
+        index = _tuned(index, "filtered_members", _steps(len(rows)), filtered, stricter)
+    index = _tuned(index, "refine", _REFINE, [sample, *filtered], facts.recall_target)
+    return _measured(index, sample)
 
 
-def _filtered_sample(rows: Rows, seed: int) -> Sample | None:
-    """Draw queries under a filter that passes a tenth, or as many as are not compared exactly."""
+def _filtered_samples(rows: Rows, seed: int) -> list[Sample]:
+    """Draw queries under a filter that passes a tenth, or a few more than are compared exactly.
+
+    None for collections of which a narrow filter leaves so few that all are compared.
+    """
     n_passing = max(len(rows) // 10, 2 * FEW_PASS)
-    return draw_sample(rows, seed, n_passing) if n_passing <= len(rows) // 2 else None
+    return [draw_sample(rows, seed, n_passing)] if 2 * n_passing < len(rows) else []
 
 
 def _steps(most: int) -> list[int]:
@@ -156,20 +142,28 @@ def _steps(most: int) -> list[int]:
     return [round(step) for step in steps.tolist()]
 
 
-def _cheapest(
-    make: Callable[[_T], VectorIndex], steps: Sequence[_T], samples: list[Sample], target: float
-) -> _T:
-    """Return the first step whose index reaches the target, or else the last one.
+def _tuned(
+    index: _Index, name: str, steps: Sequence[int | float], samples: Sequence[Sample], target: float
+) -> _Index:
+    """Return the index at the first step that reaches the target, or else at the last one.
 
     Found by halving, since each step finds what the one before it does, and more.
+
+    Args:
+        index: What is tuned.
+        name: The number in its facts that is set.
+        steps: Values to try, ascending.
+        samples: What the recall is measured with; all are to reach the target.
+        target: Recall, less one standard error.
     """
 
-    def reaches_target(step: _T) -> bool:
-        index = make(step)
-        return all(measure(index, sample).lower >= target for sample in samples)
+    def at(step: int | float) -> _Index:
+        return index.with_facts(replace(index.facts, **{name: step}))  # type: ignore[arg-type]
 
-    position = bisect_left(steps[:-1], True, key=reaches_target)
-    return steps[position]
+    def reaches_target(step: int | float) -> bool:
+        return all(measure(at(step), sample).lower >= target for sample in samples)
+
+    return at(steps[bisect_left(steps[:-1], True, key=reaches_target)])
 
 
 def _measured(index: _Index, sample: Sample) -> _Index:
