@@ -63,7 +63,8 @@ def build_index(
             finite, or an option makes no sense.
         EnvironmentFault: If the rows cannot be written; nothing is left of the file.
     """
-    _check_options(recall_target, n_clusters, members)
+    check_recall_target(recall_target)
+    _check_numbers(n_clusters, members)
     started = time.perf_counter()
     with progress.task("Reading embeddings", n) as task:
         rows = gather_rows(_ticked(embeddings, task), dim, n, rows_file)
@@ -104,12 +105,20 @@ def _approximate(rows: Rows, facts: IndexFacts, started: float, progress: Progre
     return index.with_facts(replace(index.facts, build_seconds=time.perf_counter() - started))
 
 
-def _check_options(recall_target: float, n_clusters: int | None, members: int | None) -> None:
+def check_recall_target(recall_target: float) -> None:
+    """Refuse a target that is no share.
+
+    Raises:
+        UsageError: If it is not between 0 and 1.
+    """
     if not 0 < recall_target < 1:
         raise UsageError(
             f"the recall target must lie between 0 and 1, not {recall_target}; "
             "for all neighbors build an index of kind 'exact'"
         )
+
+
+def _check_numbers(n_clusters: int | None, members: int | None) -> None:
     for name, value in (("clusters", n_clusters), ("members", members)):
         if value is not None and value < 1:
             raise UsageError(f"the number of {name} must be 1 or more, not {value}")

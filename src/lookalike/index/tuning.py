@@ -27,7 +27,7 @@ _SHARE_OF_PROBING: Final = 0.8
 """Share of what may be lost that is left to clusters not visited; codes may lose the rest."""
 
 _REFINE: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
-_REACH: Final = tuple(np.round(np.linspace(0, 2, 101), 2).tolist())
+_REACH: Final = tuple(np.round(np.linspace(0, 2, 201), 2).tolist())
 _FEWEST_MEMBERS: Final = 1_000
 """Less is not tried: queries unlike anything in the collection need some room."""
 
