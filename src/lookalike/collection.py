@@ -33,8 +33,8 @@ from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import Example, FileExample, IdExample, PixelsExample, Query
-from lookalike.shelf import Gallery, Shelf
+from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+from lookalike.shelf import Gallery, Shelf, check_options
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -88,7 +88,7 @@ class Collection:
             ModelError: If the model folder is damaged or made for another way of decoding.
             EnvironmentFault: If it cannot be written there.
         """
-        source = Path(model).expanduser()
+        source = _expanded(model)
         card = read_card(source)
         check_files(source, card)
         if card.preprocess_version != PREPROCESS_VERSION:
@@ -96,7 +96,7 @@ class Collection:
                 f"model {card.id} was learned with version {card.preprocess_version} of decoding, "
                 f"this program has version {PREPROCESS_VERSION}; learn the model again"
             )
-        create_folder(Path(path).expanduser(), source, _descriptors(card))
+        create_folder(_expanded(path), source, _descriptors(card))
         return cls.open(path, writable=True)
 
     @classmethod
@@ -113,7 +113,7 @@ class Collection:
             MismatchError: If its version or its model is not what it should be.
         """
         with ExitStack() as stack:
-            folder, manifest = open_folder(Path(path).expanduser())
+            folder, manifest = open_folder(_expanded(path))
             check_model(folder, manifest)
             if writable:
                 stack.enter_context(WriterLock(folder.path))
@@ -129,7 +129,7 @@ class Collection:
             UsageError: If it has to be made and no model is given.
             MismatchError: If it was made with another model than the one given.
         """
-        place = Path(path).expanduser()
+        place = _expanded(path)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
             if model is None:
                 raise UsageError(
@@ -137,8 +137,9 @@ class Collection:
                     "(lookalike learn makes one)"
                 )
             return cls.create(place, model=model)
+        checksum = None if model is None else checksum_of_model(_expanded(model))
         opened = cls.open(place, writable=True)
-        if model is not None and checksum_of_model(Path(model)) != opened.manifest.model_checksum:
+        if checksum not in (None, opened.manifest.model_checksum):
             opened.close()
             raise MismatchError(
                 f"{place} was made with model {opened.manifest.model}, not with the one in "
@@ -201,7 +202,8 @@ class Collection:
             What became of every file.
 
         Raises:
-            UsageError: If a source does not exist; nothing has changed then.
+            UsageError: If a source does not exist or an option makes no sense; nothing has
+                changed then.
             EnvironmentFault: If the disk is full; what was stored stays.
         """
         options = IngestOptions(
@@ -211,6 +213,7 @@ class Collection:
             seconds=seconds_per_file,
             remove_missing=remove_missing,
         )
+        check_options(kind, recall_target)
         places = [place for source in sources for place in _places(source)]
         report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
@@ -235,7 +238,7 @@ class Collection:
         self._shelf.renew(kind, recall_target, force=force, progress=progress)
         self._gallery = None
 
-    def search(self, query: "Query | AnyPath | int", k: int = 10) -> Hits:
+    def search(self, query: "Query | AnyPath | int | np.integer[Any]", k: int = 10) -> Hits:
         """Find the `k` images most like a query.
 
         Args:
@@ -344,8 +347,18 @@ class Collection:
 
 
 def _file(path: Path) -> bytes:
-    # A link that a person names is meant; one that lies in a folder is not followed.
-    return read_file(path.expanduser().resolve())
+    try:
+        # A link that a person names is meant; one that lies in a folder is not followed.
+        place = _expanded(path).resolve()
+    except RuntimeError as error:
+        name = display_path(os.fsencode(path))
+        raise ImageError("links that lead in a circle", name) from error
+    return read_file(place)
+
+
+def _expanded(path: AnyPath) -> Path:
+    # Unlike the method of Path, this leaves `~unknown` alone, which then simply does not exist.
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 @contextmanager
@@ -356,12 +369,13 @@ def _named(path: Path) -> Iterator[None]:
         raise ImageError(error.reason, display_path(os.fsencode(path))) from error
 
 
-def as_query(query: "Query | AnyPath | int") -> Query:
+def as_query(query: "Query | AnyPath | int | np.integer[Any]") -> Query:
     """Turn the short forms of a query into a `Query`."""
     if isinstance(query, Query):
         return query
-    example: Example = IdExample(query) if isinstance(query, int) else FileExample.of(query)
-    return Query(positives=(example,))
+    if isinstance(query, int | np.integer):
+        return Query(positives=(IdExample(int(query)),))
+    return Query(positives=(FileExample.of(query),))
 
 
 def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
@@ -375,7 +389,7 @@ def _places(source: AnyPath) -> list[bytes]:
     """Turn a source into folders and files: data sets by their words, all else by its path."""
     if needs_opening(source):
         return [os.fsencode(path) for path in picture_files(open_dataset(source))]
-    return [os.fsencode(Path(source).expanduser())]
+    return [os.fsencode(_expanded(source))]
 
 
 def _processors() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import IndexUnavailableError, UsageError
 from lookalike.index.base import Kind, VectorIndex
-from lookalike.index.building import build_index
+from lookalike.index.building import build_index, check_recall_target
 from lookalike.index.exact import exact_index
 from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index, read_card
 from lookalike.index.tail import TailedIndex
@@ -66,6 +66,20 @@ class IndexState:
     members: int = 0
 
 
+def check_options(kind: str, recall_target: float) -> Literal["auto"] | Kind:
+    """Return `kind` as one of those that exist.
+
+    Raises:
+        UsageError: If there is no such kind or the recall target is not between 0 and 1.
+    """
+    if kind not in ("auto", *get_args(Kind)):
+        raise UsageError(
+            f"there is no index of kind {kind!r}; choose auto, {', '.join(get_args(Kind))}"
+        )
+    check_recall_target(recall_target)
+    return cast(Literal["auto"] | Kind, kind)
+
+
 class Shelf:
     """The indexes of one collection.
 
@@ -98,11 +112,7 @@ class Shelf:
             UsageError: If there is no such kind or the recall target is not between 0 and 1.
             EnvironmentFault: If the disk is full; what was there before stays valid.
         """
-        if kind not in ("auto", *get_args(Kind)):
-            raise UsageError(
-                f"there is no index of kind {kind!r}; choose auto, {', '.join(get_args(Kind))}"
-            )
-        wanted = cast(Literal["auto"] | Kind, kind)
+        wanted = check_options(kind, recall_target)
         for descriptor, dim in self._catalog.descriptors.items():
             if force or self._is_due(descriptor, wanted, recall_target):
                 self._build(descriptor, dim, wanted, recall_target, progress)
