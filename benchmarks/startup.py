@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from lookalike.collection import Collection
 from PIL import Image
 
+from lookalike.collection import Collection
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
 
