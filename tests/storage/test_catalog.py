@@ -20,6 +20,12 @@ from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import Batch, FileRecord
 
 
+@pytest.fixture
+def catalog(tmp_path):
+    with Catalog.create(tmp_path / "catalog.sqlite", DESCRIPTORS) as opened:
+        yield opened
+
+
 def test_a_new_catalog_is_empty_and_knows_its_descriptors(catalog):
     assert catalog.n_images == 0
     assert catalog.n_files == {"indexed": 0, "failed": 0, "skipped": 0}
