@@ -9,7 +9,7 @@ from lookalike.arrays import NO_ID, Embeddings, Ids, normalize
 from lookalike.errors import MismatchError, UsageError
 from lookalike.index import tuning
 from lookalike.index.base import Hits, VectorIndex
-from lookalike.index.fast_scan import FEW_PASS
+from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
 from lookalike.index.tail import TailedIndex
 
 SMALL, LARGE, DIM = 400, 10_400, 16
@@ -185,6 +185,15 @@ def test_tiny_collections_are_searched_whole(kind: str, n: int, dim: int) -> Non
     assert hits.scores.tolist() == expected.scores.tolist()
 
 
+def test_a_scan_fetches_as_many_more_as_the_filter_takes_away() -> None:
+    index = built("pq", clustered(12_000, 16))
+    assert isinstance(index, FastScanIndex)
+    plain = index._candidates(10, 12_000)
+    assert plain == 10 * index.facts.refine
+    assert index._candidates(10, 6_000) == 3 * plain
+    assert index._candidates(10, 5_000) == index._candidates(5_000, 12_000) == 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_empty_collection_gives_no_hits(kind: str) -> None:
     index = built(kind, np.empty((0, 6), np.float32))
@@ -197,9 +206,9 @@ def test_an_empty_collection_gives_no_hits(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_embeddings_and_zeros_are_no_trouble(kind: str) -> None:
-    same = built(kind, np.ones((100, 8), np.float32))
+    same = built(kind, np.ones((1000, 8), np.float32))
     assert same.search(same.vectors(same.ids[:1]), 4).ids.tolist() == [same.ids[:4].tolist()]
-    zeros = built(kind, np.zeros((100, 8), np.float32))
+    zeros = built(kind, np.zeros((1000, 8), np.float32))
     assert zeros.search(np.zeros((1, 8), np.float32), 3).scores.tolist() == [[0.0, 0.0, 0.0]]
 
 

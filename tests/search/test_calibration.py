@@ -103,6 +103,7 @@ def test_pairs_are_of_different_images() -> None:
     """Orthogonal images: a pair of an image with itself would have similarity 1."""
     calibration = fit_calibration(exact_index(spaced_ids(300), np.eye(300, dtype=np.float32)))
     assert max(calibration.similarities) == 0
+    assert calibration.decades > 1000  # nothing beyond 0 was seen
 
 
 def test_a_calibration_survives_json() -> None:
