@@ -8,10 +8,10 @@ from typing import Final, Literal, cast, get_args
 import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, normalize
-from lookalike.errors import IndexUnavailableError, UsageError
+from lookalike.errors import DamagedCollectionError, IndexUnavailableError, UsageError
 from lookalike.index.base import Kind, VectorIndex
 from lookalike.index.building import build_index, check_recall_target
-from lookalike.index.exact import exact_index
+from lookalike.index.exact import RowsIndex, exact_index
 from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index, read_card
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
@@ -114,7 +114,7 @@ class Shelf:
         """
         wanted = check_options(kind, recall_target)
         for descriptor, dim in self._catalog.descriptors.items():
-            if force or self._is_due(descriptor, wanted, recall_target):
+            if force or self._is_due(descriptor, dim, wanted, recall_target):
                 self._build(descriptor, dim, wanted, recall_target, progress)
 
     def states(self) -> list[IndexState]:
@@ -125,17 +125,20 @@ class Shelf:
         self, descriptor: str, dim: int, revision: int
     ) -> tuple[VectorIndex, Calibration]:
         try:
-            base, card = open_index(self._folder, descriptor, dim=dim, model=self._model)
-        except IndexUnavailableError:
+            base, card, calibration = self._stored(descriptor, dim)
+        except DamagedCollectionError:
             ids, rows = self._stored_after(descriptor, dim, 0)
             index = exact_index(ids, normalize(rows))
             return index, fit_calibration(index)
-        calibration = Calibration.from_json(card.calibration)
         if card.revision == revision:
             return base, calibration
         newer = self._stored_after(descriptor, dim, card.max_id)
         deleted = self._catalog.deleted_since(card.revision)
         return TailedIndex(base, *newer, deleted), calibration
+
+    def _stored(self, descriptor: str, dim: int) -> tuple[RowsIndex, IndexCard, Calibration]:
+        base, card = open_index(self._folder, descriptor, dim=dim, model=self._model)
+        return base, card, Calibration.from_json(card.calibration)
 
     def _stored_after(self, descriptor: str, dim: int, image_id: int) -> tuple[Ids, Embeddings]:
         batches = list(self._catalog.embeddings(descriptor, after=image_id))
@@ -146,11 +149,12 @@ class Shelf:
             np.concatenate([np.empty((0, dim), np.float32), *rows]),
         )
 
-    def _is_due(self, descriptor: str, kind: Literal["auto"] | Kind, recall_target: float) -> bool:
+    def _is_due(
+        self, descriptor: str, dim: int, kind: Literal["auto"] | Kind, recall_target: float
+    ) -> bool:
         try:
-            card = read_card(self._folder, descriptor)
-            open_index(self._folder, descriptor, model=self._model)
-        except IndexUnavailableError:
+            _, card, _ = self._stored(descriptor, dim)
+        except DamagedCollectionError:
             return True
         state = self._state(descriptor)
         facts = card.facts
