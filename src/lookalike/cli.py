@@ -10,6 +10,16 @@ import typer
 
 from lookalike import __version__
 from lookalike.errors import UsageError
+from lookalike.options import (
+    SETTINGS,
+    CollectionPath,
+    Json,
+    Level,
+    Seed,
+    Weights,
+    examples,
+    option,
+)
 from lookalike.showing import (
     show_card,
     show_demo,
@@ -30,38 +40,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
-
-
-def _option(flag: str, **settings: Any) -> Any:
-    """Declare an option that can also be given in the environment.
-
-    Example:
-        >>> _option("--image-size", help="Pixels.").envvar
-        'LOOKALIKE_IMAGE_SIZE'
-    """
-    name = flag.partition("/")[0].strip("-").upper().replace("-", "_")
-    return typer.Option(flag, envvar=f"LOOKALIKE_{name}", **settings)
-
-
-CollectionPath = Annotated[
-    Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection.")
-]
-Json = Annotated[bool, _option("--json", help="Print one JSON object and nothing else.")]
-Seed = Annotated[int, _option("--seed", help="Seed of everything that is drawn at random.")]
-Level = Annotated[
-    Literal["names", "supercategories"],
-    _option("--level", help="Which names of COCO classes to take."),
-]
-Weights = Annotated[
-    list[str],
-    _option("--weight", metavar="NAME=VALUE", help="Weight of a descriptor: content=2, layout=0."),
-]
-
-
-def _examples(*lines: str) -> str:
-    return "Examples:\n\n" + "\n\n".join(f"  {line}" for line in lines)
-
 
 @app.callback(invoke_without_command=True)
 def _global(
@@ -74,7 +52,7 @@ def _global(
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples(
+    epilog=examples(
         "lookalike index photos.lookalike ~/Pictures --model my-model",
         "lookalike index photos.lookalike ~/Pictures        (again: only what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
@@ -86,30 +64,30 @@ def index(
         list[str], typer.Argument(metavar="SOURCE...", help="Folders, files or data sets.")
     ],
     model: Annotated[
-        Path | None, _option("--model", help="Model folder; needed for a new collection.")
+        Path | None, option("--model", help="Model folder; needed for a new collection.")
     ] = None,
     workers: Annotated[
         int | None,
-        _option("--workers", min=0, help="Decoding processes. [default: all cores]"),
+        option("--workers", min=0, help="Decoding processes. [default: all cores]"),
     ] = None,
     kind: Annotated[
         Literal["auto", "exact", "pq", "clusters"],
-        _option("--index", help="Kind of index; clusters are k-means lists."),
+        option("--index", help="Kind of index; clusters are k-means lists."),
     ] = "auto",
     recall: Annotated[
-        float, _option("--recall", help="Share of true neighbors an index must find.")
+        float, option("--recall", help="Share of true neighbors an index must find.")
     ] = 0.98,
     max_megapixels: Annotated[
-        float, _option("--max-megapixels", help="Larger pictures are refused.")
+        float, option("--max-megapixels", help="Larger pictures are refused.")
     ] = 64.0,
     max_megabytes: Annotated[
-        float, _option("--max-megabytes", help="Larger files are refused.")
+        float, option("--max-megabytes", help="Larger files are refused.")
     ] = 256.0,
     seconds_per_file: Annotated[
-        float, _option("--seconds-per-file", help="Longest time to decode one, tried twice.")
+        float, option("--seconds-per-file", help="Longest time to decode one, tried twice.")
     ] = 2.4,
     remove_missing: Annotated[
-        bool, _option("--remove-missing", help="Forget the pictures of folders now empty.")
+        bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -138,7 +116,7 @@ def index(
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples(
+    epilog=examples(
         "lookalike search photos.lookalike --image holiday.jpg",
         "lookalike search photos.lookalike --id 17 --id 42 --not-id 5 -k 20",
         "lookalike search photos.lookalike --image plan.png --weight layout=3 --sheet hits.png",
@@ -147,23 +125,23 @@ def index(
 def search(
     collection: CollectionPath,
     images: Annotated[
-        list[Path], _option("--image", help="Find pictures like this file; repeatable.")
+        list[Path], option("--image", help="Find pictures like this file; repeatable.")
     ] = [],  # noqa: B006 - read only, and Typer wants a list
     ids: Annotated[
-        list[int], _option("--id", help="Find pictures like this one of the collection.")
+        list[int], option("--id", help="Find pictures like this one of the collection.")
     ] = [],  # noqa: B006
-    not_images: Annotated[list[Path], _option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
+    not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_ids: Annotated[
-        list[int], _option("--not-id", help="… and unlike this one of the collection.")
+        list[int], option("--not-id", help="… and unlike this one of the collection.")
     ] = [],  # noqa: B006
     weights: Weights = [],  # noqa: B006
-    k: Annotated[int, _option("-k", help="Number of hits.")] = 10,
+    k: Annotated[int, option("-k", help="Number of hits.")] = 10,
     order: Annotated[
         Literal["ranked", "list"],
-        _option("--order", help="list: cluster by cluster, as published."),
+        option("--order", help="list: cluster by cluster, as published."),
     ] = "ranked",
     sheet: Annotated[
-        Path | None, _option("--sheet", help="Also draw the hits into this PNG file.")
+        Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -186,7 +164,7 @@ def search(
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples(
+    epilog=examples(
         "lookalike evaluate gallery.lookalike --dataset 'coco#test'",
         "lookalike evaluate gallery.lookalike --dataset coco --without person --at 1,10,100",
         "lookalike evaluate gallery.lookalike --dataset scenes:600:2 --weight layout=0 --json",
@@ -194,23 +172,23 @@ def search(
 )
 def evaluate(
     collection: CollectionPath,
-    dataset: Annotated[str, _option("--dataset", help="Labeled pictures; see docs/datasets.md.")],
+    dataset: Annotated[str, option("--dataset", help="Labeled pictures; see docs/datasets.md.")],
     queries: Annotated[
-        int | None, _option("--queries", help="Pictures to ask with. [default: all]")
+        int | None, option("--queries", help="Pictures to ask with. [default: all]")
     ] = None,
-    at: Annotated[str, _option("--at", help="Numbers of hits at which is measured.")] = "2,5,8,10",
+    at: Annotated[str, option("--at", help="Numbers of hits at which is measured.")] = "2,5,8,10",
     without: Annotated[
-        list[str], _option("--without", help="A class that shall not count; repeatable.")
+        list[str], option("--without", help="A class that shall not count; repeatable.")
     ] = [],  # noqa: B006
     clusters: Annotated[
-        int, _option("--clusters", help="k-means clusters for the clustering measure.")
+        int, option("--clusters", help="k-means clusters for the clustering measure.")
     ] = 20,
     weights: Weights = [],  # noqa: B006
     level: Level = "names",
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        _option("--out", help="Folder of the report. [default: COLLECTION-evaluation]"),
+        option("--out", help="Folder of the report. [default: COLLECTION-evaluation]"),
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -242,7 +220,7 @@ def evaluate(
     return 0
 
 
-@app.command(context_settings=SETTINGS, epilog=_examples("lookalike status photos.lookalike"))
+@app.command(context_settings=SETTINGS, epilog=examples("lookalike status photos.lookalike"))
 def status(collection: CollectionPath, as_json: Json = False) -> int:
     """Show what a collection holds and how accurate its indexes were measured to be."""
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
@@ -255,7 +233,7 @@ def status(collection: CollectionPath, as_json: Json = False) -> int:
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples(
+    epilog=examples(
         "lookalike verify photos.lookalike",
         "lookalike verify photos.lookalike --repair && lookalike index photos.lookalike ~/Pictures",
     ),
@@ -264,7 +242,7 @@ def verify(
     collection: CollectionPath,
     repair: Annotated[
         bool,
-        _option("--repair", help="Delete what is damaged and can be made again by `index`."),
+        option("--repair", help="Delete what is damaged and can be made again by `index`."),
     ] = False,
     as_json: Json = False,
 ) -> int:
@@ -278,7 +256,7 @@ def verify(
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples(
+    epilog=examples(
         "lookalike learn scenes:2000:7 --out scenes-model",
         "lookalike learn 'coco#train' --level supercategories --out coco-model",
         "lookalike learn photos --out plain-model --code-weight 0      (without self-encoding)",
@@ -287,37 +265,37 @@ def verify(
 )
 def learn(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labeled pictures.")],
-    out: Annotated[Path, _option("--out", metavar="MODEL", help="Model folder to write.")],
+    out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
     validate: Annotated[
-        str | None, _option("--validate", help="Pictures to measure on. [default: a tenth]")
+        str | None, option("--validate", help="Pictures to measure on. [default: a tenth]")
     ] = None,
     backbone: Annotated[
-        Literal["residual"], _option("--backbone", help="The network.")
+        Literal["residual"], option("--backbone", help="The network.")
     ] = "residual",
     self_encoder: Annotated[
         Literal["convolutional", "dense"],
-        _option("--self-encoder", help="Kind of self-encoder; dense as published."),
+        option("--self-encoder", help="Kind of self-encoder; dense as published."),
     ] = "convolutional",
     map_input: Annotated[
         Literal["embedding", "one-hot"],
-        _option("--map-input", help="How a class enters the self-encoder."),
+        option("--map-input", help="How a class enters the self-encoder."),
     ] = "embedding",
     code_weight: Annotated[
-        float, _option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
+        float, option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
     ] = 1.0,
-    code_dim: Annotated[int, _option("--code-dim", help="Length of the layout code.")] = 128,
+    code_dim: Annotated[int, option("--code-dim", help="Length of the layout code.")] = 128,
     epochs: Annotated[
-        int | None, _option("--epochs", help="Passes over the pictures. [default: by size]")
+        int | None, option("--epochs", help="Passes over the pictures. [default: by size]")
     ] = None,
-    image_size: Annotated[int, _option("--image-size", help="Pixels of the network's input.")] = 96,
-    batch_size: Annotated[int, _option("--batch-size", help="Pictures per step.")] = 64,
-    learning_rate: Annotated[float, _option("--learning-rate", help="Largest of the run.")] = 2e-3,
+    image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
+    batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
+    learning_rate: Annotated[float, option("--learning-rate", help="Largest of the run.")] = 2e-3,
     level: Level = "names",
     seed: Seed = 0,
     device: Annotated[
-        Literal["auto", "cpu", "cuda"], _option("--device", help="Where to compute.")
+        Literal["auto", "cpu", "cuda"], option("--device", help="Where to compute.")
     ] = "auto",
-    resume: Annotated[bool, _option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Annotated[bool, option("--resume", help="Go on with an interrupted run.")] = False,
     as_json: Json = False,
 ) -> int:
     """Learn features from labeled pictures by image self-encoding, and write a model folder."""
@@ -351,15 +329,15 @@ def learn(
 
 @app.command(
     context_settings=SETTINGS,
-    epilog=_examples("lookalike demo --quick", "lookalike demo --out demo"),
+    epilog=examples("lookalike demo --quick", "lookalike demo --out demo"),
 )
 def demo(
-    out: Annotated[Path, _option("--out", help="Folder for everything it makes.")] = Path(
+    out: Annotated[Path, option("--out", help="Folder for everything it makes.")] = Path(
         "lookalike-demo"
     ),
-    quick: Annotated[bool, _option("--quick", help="A small version, in 90 seconds.")] = False,
+    quick: Annotated[bool, option("--quick", help="A small version, in 90 seconds.")] = False,
     serve: Annotated[
-        bool, _option("--serve/--no-serve", help="Open the report in the browser when done.")
+        bool, option("--serve/--no-serve", help="Open the report in the browser when done.")
     ] = True,
     seed: Seed = 0,
     as_json: Json = False,
