@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
 from tests.tiny_model import CELLS, CLASSES, SIZE, paint
 
 

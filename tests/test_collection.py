@@ -4,8 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.small_sets import save, write_pictures
-from tests.tiny_model import write_tiny_model
 
 from lookalike import Collection, FileExample, IdExample, PixelsExample, Query
 from lookalike.arrays import NO_ID
@@ -18,6 +16,8 @@ from lookalike.errors import (
     NotACollectionError,
     UsageError,
 )
+from tests.small_sets import save, write_pictures
+from tests.tiny_model import write_tiny_model
 
 N = 40
 

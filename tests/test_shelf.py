@@ -3,13 +3,13 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.storage.stored import DESCRIPTORS, index, vectors_of
 
 from lookalike.errors import UsageError
 from lookalike.progress import SILENT
 from lookalike.search.queries import IdExample, Query
 from lookalike.shelf import Shelf
 from lookalike.storage.catalog import Catalog
+from tests.storage.stored import DESCRIPTORS, index, vectors_of
 
 N = 30
 

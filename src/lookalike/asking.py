@@ -79,10 +79,11 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     """
     hits = [_shown_hit(collection, hit) for hit in found["hits"]]
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
+    beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
         [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
         title="Most alike",
-        subtitle=f"{len(collection)} pictures in {collection.path.name}",
+        subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
     )
     write_atomically(file, sheet_png(sheet))

@@ -12,6 +12,7 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Ids
 from lookalike.collection import Collection
 from lookalike.datasets import Dataset
+from lookalike.errors import DatasetError
 from lookalike.evaluation.measurements import Evaluation
 from lookalike.evaluation.protocol import evaluate
 from lookalike.evaluation.report import write_report
@@ -77,9 +78,19 @@ def ids_by_hash(collection: Collection, dataset: Dataset) -> dict[bytes, int]:
 
 
 def same_pictures(collection: Collection, truth: GroundTruth, named_by: Collection) -> Renamed:
-    """Let a collection be judged by ground truth that speaks of another collection's ids."""
+    """Let a collection be judged by ground truth that speaks of another collection's ids.
+
+    Raises:
+        DatasetError: If the collection lacks some of the pictures.
+    """
     records = named_by.images(truth.ids)
     own_ids = collection.catalog.image_ids([record.hash for record in records])
+    n_lacking = sum(record.hash not in own_ids for record in records)
+    if n_lacking:
+        raise DatasetError(
+            f"{collection.path} lacks {n_lacking} of the {len(records)} pictures that "
+            f"{named_by.path} holds; index the same pictures into both"
+        )
     pairs = sorted((own_ids[record.hash], record.id) for record in records)
     own, known_as = np.array(pairs, np.int64).reshape(-1, 2).T
     return Renamed(CollectionSystem(collection), own.copy(), known_as.copy())

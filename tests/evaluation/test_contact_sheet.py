@@ -74,6 +74,14 @@ def test_only_classes_that_are_shown_are_in_the_legend():
     assert shows(sheet, LEGEND.palette[2]) == 0
 
 
+def test_marks_are_explained_only_where_there_are_any():
+    unmarked = draw_contact_sheet(one_row(SheetPicture(plain(YELLOW))))
+    marked = draw_contact_sheet(one_row(SheetPicture(plain(YELLOW), is_relevant=True)))
+    assert shows(unmarked, NOT_RELEVANT) == 0
+    assert shows(marked, NOT_RELEVANT) > 0
+    assert len(unmarked) < len(marked)
+
+
 def test_two_systems_take_two_rows():
     hit = SheetPicture(plain(YELLOW), is_relevant=True, caption="0.93")
     query = SheetPicture(plain(BLUE))

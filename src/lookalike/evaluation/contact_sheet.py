@@ -149,6 +149,7 @@ class _Sheet:
         self.palette = legend.palette if legend else ()
         self.shown_classes = _shown_classes(pictures, legend)
         self.cell = (cell_px, round(cell_px / median_proportion(pictures)))
+        self.has_marks = any(picture.is_relevant is not None for picture in pictures)
         self.has_captions = any(picture.caption for picture in pictures)
         self.has_names = any(row.name for query in queries for row in query.rows)
         self.n_hits = max((len(row.hits) for query in queries for row in query.rows), default=0)
@@ -203,12 +204,9 @@ class _Sheet:
     def draw_legend(self, canvas: Image.Image | None, y: int) -> int:
         """Draw what colors and marks mean, or only measure it; return the height."""
         x, top = _MARGIN, y
-        for is_relevant, text in ((True, "relevant to the query"), (False, "not relevant")):
-            if canvas:
-                _paste_badge(canvas, (x, y), is_relevant)
-                _write(canvas, (x + _BADGE + 8, y + 2), text, 15, _FADED, self.width)
-            x += _BADGE + 8 + _text_width(text, 15) + 26
-        x, y = _MARGIN, y + 38
+        if self.has_marks:
+            self._draw_marks(canvas, y)
+            y += 38
         for name, color in self.shown_classes:
             needed = 16 + 7 + _text_width(name, 15) + 20
             if x > _MARGIN and x + needed > self.width - _MARGIN:
@@ -218,6 +216,14 @@ class _Sheet:
                 _write(canvas, (x + 23, y), name, 15, _FADED, self.width)
             x += needed
         return y + (26 if self.shown_classes else 0) - top
+
+    def _draw_marks(self, canvas: Image.Image | None, y: int) -> None:
+        x = _MARGIN
+        for is_relevant, text in ((True, "relevant to the query"), (False, "not relevant")):
+            if canvas:
+                _paste_badge(canvas, (x, y), is_relevant)
+                _write(canvas, (x + _BADGE + 8, y + 2), text, 15, _FADED, self.width)
+            x += _BADGE + 8 + _text_width(text, 15) + 26
 
     def _x_of_hit(self, rank: int) -> int:
         return _MARGIN + self.cell[0] + _GUTTER + rank * (self.cell[0] + _GAP)
