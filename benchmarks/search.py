@@ -32,6 +32,7 @@ import numpy as np
 from lookalike.arrays import Embeddings, Ids
 from lookalike.index.base import Hits
 from lookalike.index.building import build_index
+from lookalike.index.codes import ClusteredCodes, FlatCodes
 from lookalike.index.exact import RowsIndex, exact_hits
 from lookalike.index.files import new_rows_file, open_index, publish_index
 
@@ -45,16 +46,17 @@ class Cloud:
     """A source of unit rows that vary somewhat as the embeddings of a network do.
 
     2,000 clusters, their sizes by a power law; in each, 10 directions of its own (a covariance of
-    low rank); 20 directions that all share; and noise in all dimensions.
+    low rank); 20 directions that all share; and noise in all dimensions. Of 200,000 in 1,024
+    k-means clusters, 1, 8, 32 and 128 clusters hold 0.54, 0.93, 0.98 and 0.99 of the ten nearest.
     """
 
     def __init__(self, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        share = (np.arange(2_000) + 10.0) ** -1.0
+        share = (np.arange(2_000) + 10.0) ** -1.5
         self.share = share / share.sum()
         self.centers = directions(rng, 2_000, 1)[:, 0]
-        self.own = 0.9 * directions(rng, 2_000, 10)
-        self.common = 0.35 * directions(rng, 1, 20)[0]
+        self.own = 0.7 * directions(rng, 2_000, 10)
+        self.common = 0.5 * directions(rng, 1, 20)[0]
 
     def draw(self, n: int, seed: int) -> Iterator[tuple[Ids, Embeddings]]:
         """Yield batches of ids from 0 and rows."""
@@ -110,7 +112,9 @@ class RawFaiss:
     """The codes of an index with exact refinement, as FAISS alone does it."""
 
     def __init__(self, index: RowsIndex) -> None:
-        self.codes = faiss.deserialize_index(np.frombuffer(index.codes or b"", np.uint8))
+        kind = FlatCodes if index.facts.kind == "pq" else ClusteredCodes
+        content = np.frombuffer(index.codes or b"", np.uint8)
+        self.codes = kind.from_bytes(content).faiss_index
         self.refined = faiss.IndexRefineFlat(self.codes, faiss.swig_ptr(index.rows.embeddings))
         self.refined.k_factor = index.facts.refine
 

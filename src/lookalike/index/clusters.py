@@ -23,7 +23,7 @@ from lookalike.index.exact import RowsIndex, exact_hits
 from lookalike.index.fast_scan import FEW_PASS, refined
 from lookalike.index.rows import Rows, contains
 
-_FIRST_CLUSTERS: Final = 128
+_FIRST_CLUSTERS: Final = 64
 """Clusters that are put in order at first; all of them if these turn out to be too few."""
 
 
@@ -108,56 +108,53 @@ class ClusterIndex(RowsIndex):
     def _probe(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
         found, n_probed = [], np.zeros(len(queries), np.int64)
         for row, query in enumerate(queries):
-            clusters, similarities = self._nearest_clusters(query, k, passing)
-            candidates = self._candidates(query, clusters, similarities, k, passing)
+            clusters, nearness = self._nearest_clusters(query, k, passing)
+            candidates = self._candidates(query, clusters, nearness, k, passing)
             found.append(self.rows.best(query, candidates, k))
-            n_probed[row] = clusters.shape[1]
+            n_probed[row] = len(clusters)
         ids, scores = pad_rows(found, min(k, len(self.rows)))
         return Hits(ids, scores, probed_clusters=n_probed, is_exact=False)
 
-    def _candidates(
-        self,
-        query: Float32[ndarray, " dim"],
-        clusters: Int64[ndarray, "1 clusters"],
-        similarities: Float32[ndarray, "1 clusters"],
-        k: int,
-        passing: _Passing,
-    ) -> Int64[ndarray, " candidates"]:
-        depth = refined(k, self.facts)
-        found = self._codes.nearest(query, clusters, similarities, depth, passing.selector)
-        if len(found) < depth:
-            # Few lie in these clusters, or the codes of all look the same; FAISS then gives none.
-            return self._members(clusters[0], passing)
-        return found
-
     def _nearest_clusters(
         self, query: Float32[ndarray, " dim"], k: int, passing: _Passing
-    ) -> tuple[Int64[ndarray, "1 clusters"], Float32[ndarray, "1 clusters"]]:
+    ) -> tuple[Int64[ndarray, " probed"], Float32[ndarray, " probed"]]:
         """Return the shortest run of clusters, nearest first, that satisfies both rules."""
         is_narrow = 2 * passing.n < len(self._codes)
         members = self.facts.filtered_members if is_narrow else self.facts.members
         # More hits lie in more clusters.
         members = min(round(members * max(1.0, (k / TUNED_K) ** 0.5)), passing.n)
         for count in (_FIRST_CLUSTERS, self._codes.n_clusters):
-            clusters, similarities = self._codes.closest_clusters(query, count)
-            met = passing.sizes[clusters[0]].cumsum()
-            enough = int(met.searchsorted(members)) + 1
-            is_within = similarities[0] >= similarities[0, 0] - self.facts.reach
-            within = int(np.count_nonzero(is_within))
+            clusters, nearness = self._codes.nearest_clusters(query, count)
+            enough = int(passing.sizes[clusters].cumsum().searchsorted(members)) + 1
+            within = int((-nearness).searchsorted(self.facts.reach - nearness[0], "right"))
             n = max(enough, within)
-            if n < len(met):
+            if n < len(clusters) and clusters[n - 1] >= 0:
                 break
-        # Contiguous, as FAISS reads them by their address.
-        return clusters[:, :n], similarities[:, :n]
+        return clusters[:n], nearness[:n]
+
+    def _candidates(
+        self,
+        query: Float32[ndarray, " dim"],
+        clusters: Int64[ndarray, " probed"],
+        nearness: Float32[ndarray, " probed"],
+        k: int,
+        passing: _Passing,
+    ) -> Int64[ndarray, " candidates"]:
+        depth = refined(k, self.facts)
+        found = self._codes.nearest(query, clusters, nearness, depth, passing.selector)
+        if len(found) < depth:
+            # Few lie in these clusters, or the codes of all look the same; FAISS then gives none.
+            return self._members(clusters, passing)
+        return found
 
     def _walk(self, queries: Float32[ndarray, "queries dim"], k: int, passing: _Passing) -> Hits:
         """Give the first `k` images met, each cluster in the order in which it holds them."""
         found, n_probed = [], np.zeros(len(queries), np.int64)
         for row, query in enumerate(queries):
-            clusters, _ = self._codes.closest_clusters(query, self._codes.n_clusters)
-            met = passing.sizes[clusters[0]].cumsum()
+            clusters, _ = self._codes.nearest_clusters(query, self._codes.n_clusters)
+            met = passing.sizes[clusters].cumsum()
             n_probed[row] = min(int(met.searchsorted(min(k, passing.n))) + 1, len(met))
-            positions = self._members(clusters[0, : n_probed[row]], passing)[:k]
+            positions = self._members(clusters[: n_probed[row]], passing)[:k]
             scores = self.rows.similarities(query[None], positions)[0]
             found.append((self.rows.stored_ids[positions], scores))
         ids, scores = pad_rows(found, min(k, len(self.rows)))

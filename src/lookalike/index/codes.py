@@ -27,6 +27,15 @@ _POINTS_PER_CLUSTER: Final = 64
 
 _FEW_CLUSTERS: Final = 100
 
+_MANY_CLUSTERS: Final = 1_000
+"""From so many on, the nearest centers are found by codes of their own and then compared."""
+
+_CENTER_REFINE: Final = 2
+"""Centers compared exactly for each one wanted."""
+
+_LENGTH: Final = 8
+"""Bytes that tell the length of a part."""
+
 _LEAST_TRAINING: Final = 64
 """Quantizers have 16 centers; smaller samples are repeated."""
 
@@ -44,7 +53,7 @@ class FlatCodes:
     """The codes of all rows in stored order, compared one after the other."""
 
     def __init__(self, index: Any) -> None:
-        self._index = index
+        self.faiss_index = index
 
     @classmethod
     def train(cls, sample: Embeddings, seed: int) -> "FlatCodes":
@@ -63,19 +72,19 @@ class FlatCodes:
 
     def to_bytes(self) -> bytes:
         """Return everything in FAISS's own format."""
-        return bytes(faiss.serialize_index(self._index))
+        return bytes(faiss.serialize_index(self.faiss_index))
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return int(self.faiss_index.ntotal)
 
     def add(self, rows: Embeddings) -> Iterator[int]:
         """Append the codes of `rows`; yields the number of rows done, block by block."""
-        yield from _add(self._index, rows)
+        yield from _add(self.faiss_index, rows)
 
     def nearest(self, query: Float32[ndarray, " dim"], depth: int) -> Int64[ndarray, " found"]:
         """Return the positions of about the `depth` best rows, in no order."""
         row = _even_rows(query[None])
-        positions: ndarray = self._index.search(row, min(depth, len(self)))[1][0]
+        positions: ndarray = self.faiss_index.search(row, min(depth, len(self)))[1][0]
         return positions[positions >= 0]
 
 
@@ -88,8 +97,9 @@ class ClusteredCodes:
     center.
     """
 
-    def __init__(self, index: Any) -> None:
-        self._index = index
+    def __init__(self, index: Any, center_codes: Any) -> None:
+        self.faiss_index = index
+        self._center_codes = center_codes
 
     @classmethod
     def train(cls, sample: Embeddings, n_clusters: int, seed: int) -> "ClusteredCodes":
@@ -104,33 +114,42 @@ class ClusteredCodes:
         index.cp.nredo = 5 if n_clusters < _FEW_CLUSTERS else 1
         _prepare(index.pq.cp, seed)
         index.train(_training_rows(sample))
-        return cls(index)
+        return cls(index, _center_codes(index, seed) if n_clusters >= _MANY_CLUSTERS else None)
 
     @classmethod
     def from_bytes(cls, content: UInt8[ndarray, " bytes"]) -> "ClusteredCodes":
         """Read what `to_bytes` gave; DamagedCollectionError if it is something else."""
-        return cls(_deserialize(content, faiss.IndexIVFPQFastScan))
+        size = int.from_bytes(content[:_LENGTH].tobytes(), "little")
+        end = _LENGTH + size
+        codes = _deserialize(content[end:], faiss.IndexIVFPQFastScan)
+        if not size:
+            return cls(codes, None)
+        return cls(codes, _deserialize(content[_LENGTH:end], faiss.IndexPQFastScan))
 
     def to_bytes(self) -> bytes:
-        """Return everything in FAISS's own format."""
-        return bytes(faiss.serialize_index(self._index))
+        """Return everything in FAISS's own format: length and codes of the centers, the rest."""
+        centers = b""
+        if self._center_codes is not None:
+            centers = bytes(faiss.serialize_index(self._center_codes))
+        length = len(centers).to_bytes(_LENGTH, "little")
+        return length + centers + bytes(faiss.serialize_index(self.faiss_index))
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return int(self.faiss_index.ntotal)
 
     def add(self, rows: Embeddings) -> Iterator[int]:
         """Append the codes of `rows`; yields the number of rows done, block by block."""
-        yield from _add(self._index, rows)
+        yield from _add(self.faiss_index, rows)
 
     @property
     def n_clusters(self) -> int:
         """Number of clusters."""
-        return int(self._index.nlist)
+        return int(self.faiss_index.nlist)
 
     @cached_property
     def sizes(self) -> Int64[ndarray, " clusters"]:
         """Members of each cluster."""
-        lists = self._index.invlists
+        lists = self.faiss_index.invlists
         return np.array([lists.list_size(i) for i in range(self.n_clusters)], np.int64)
 
     @cached_property
@@ -147,33 +166,53 @@ class ClusteredCodes:
         if size == 0:
             return np.empty(0, np.int64)
         # A copy, since the memory belongs to FAISS.
-        return np.array(faiss.rev_swig_ptr(self._index.invlists.get_ids(cluster), size))
+        return np.array(faiss.rev_swig_ptr(self.faiss_index.invlists.get_ids(cluster), size))
 
-    def closest_clusters(
+    def nearest_clusters(
         self, query: Float32[ndarray, " dim"], count: int
-    ) -> tuple[Int64[ndarray, "1 clusters"], Float32[ndarray, "1 clusters"]]:
-        """Return the `count` clusters nearest to the query and their centers' similarity."""
-        similarities, clusters = self._index.quantizer.search(
-            _even_rows(query[None]), min(count, self.n_clusters)
-        )
-        return clusters, similarities
+    ) -> tuple[Int64[ndarray, " found"], Float32[ndarray, " found"]]:
+        """Return about the `count` clusters nearest to the query, nearest first, and how near.
+
+        All of them in their exact order if `count` is their number. Nearness is the inner product
+        with the center.
+        """
+        row = _even_rows(query[None])
+        if self._center_codes is None or count >= self.n_clusters:
+            nearness, clusters = self.faiss_index.quantizer.search(row, min(count, self.n_clusters))
+        else:
+            nearness, clusters = self._refined_centers.search(row, count)
+        return clusters[0], nearness[0]
+
+    @cached_property
+    def _refined_centers(self) -> Any:
+        centers = self.faiss_index.quantizer.reconstruct_n(0, self.n_clusters)
+        refined = faiss.IndexRefineFlat(self._center_codes, faiss.swig_ptr(centers))
+        refined.k_factor = _CENTER_REFINE
+        return refined
 
     def nearest(
         self,
         query: Float32[ndarray, " dim"],
-        clusters: Int64[ndarray, "1 clusters"],
-        similarities: Float32[ndarray, "1 clusters"],
+        clusters: Int64[ndarray, " probed"],
+        nearness: Float32[ndarray, " probed"],
         depth: int,
         passing: Any = None,
     ) -> Int64[ndarray, " found"]:
-        """Return the positions of about the `depth` best rows of the `clusters`, in no order."""
+        """Return the positions of about the `depth` best rows of the `clusters`, in no order.
+
+        Args:
+            query: A unit row.
+            clusters: Which to visit.
+            nearness: Inner product of the query with their centers.
+            depth: How many rows are wanted.
+            passing: What `selector` gave; `None` if everything passes.
+        """
         row = _even_rows(query[None])
-        found = np.empty((1, depth), np.int64)
-        scores = np.empty((1, depth), np.float32)
+        found, scores = np.empty(depth, np.int64), np.empty(depth, np.float32)
         # Parameters of the call rather than of the index: searches in other threads go on.
-        parameters = faiss.SearchParametersIVF(nprobe=clusters.shape[1], sel=passing)
-        pointers = [faiss.swig_ptr(a) for a in (clusters, similarities, scores, found)]
-        self._index.search_preassigned_c(
+        parameters = faiss.SearchParametersIVF(nprobe=len(clusters), sel=passing)
+        pointers = [faiss.swig_ptr(a) for a in (clusters, nearness, scores, found)]
+        self.faiss_index.search_preassigned_c(
             1, faiss.swig_ptr(row), depth, *pointers, False, parameters
         )
         return found[found >= 0]
@@ -183,6 +222,16 @@ class ClusteredCodes:
         mask = np.zeros(len(self), bool)
         mask[positions] = True
         return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+
+
+def _center_codes(index: Any, seed: int) -> Any:
+    """Compress the centers too: finding the nearest among thousands takes most of a query."""
+    codes = faiss.index_factory(index.d, _code_name(index.d), faiss.METRIC_INNER_PRODUCT)
+    _prepare(codes.pq.cp, seed)
+    centers = index.quantizer.reconstruct_n(0, index.nlist)
+    codes.train(centers)
+    codes.add(centers)
+    return codes
 
 
 def _prepare(clustering: Any, seed: int) -> None:
