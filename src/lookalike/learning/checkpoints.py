@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, read without unpickling objects."""
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any, Final
 
 import torch
 
-from lookalike.errors import EnvironmentFault, UsageError
-from lookalike.failpoints import failpoint
+from lookalike.atomic import environment_fault, write_atomically
+from lookalike.errors import UsageError
 
 CHECKPOINT: Final = "checkpoint.pt"
 
@@ -21,6 +20,9 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     Args:
         folder: The training folder.
         state: Tensors, numbers and strings in dictionaries and lists.
+
+    Raises:
+        EnvironmentFault: If the disk is full; the checkpoint before is kept.
     """
     # Through memory: PyTorch's own writer hides the reason when the disk is full.
     buffer = io.BytesIO()
@@ -39,33 +41,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError, KeyError, OSError) as error:
+    except Exception as error:  # a damaged file can fail anywhere in the reader
         raise UsageError(
-            f"the checkpoint {path} is damaged: {error}; delete {folder} and start again"
+            f"the checkpoint {path} is damaged; delete {folder} and start again"
         ) from error
     return state
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
-    temporary = path.with_name(f"{path.name}.part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    failpoint("learning.checkpoint.written")
-    temporary.replace(path)
-    sync_folder(path.parent)
-    failpoint("learning.checkpoint.renamed")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -74,7 +54,4 @@ def disk_faults(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EnvironmentFault(
-            f"cannot write to {folder}: {error.strerror or error}; "
-            "make room or choose another place for the model"
-        ) from error
+        raise environment_fault(error, f"{folder} could not be written") from error

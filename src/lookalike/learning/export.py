@@ -12,9 +12,9 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lookalike.atomic import sync_folder
 from lookalike.errors import ModelError
 from lookalike.failpoints import failpoint
-from lookalike.learning.checkpoints import sync_folder
 from lookalike.learning.network import Network
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.model_folder import NETWORK, SELF_DECODER, SELF_ENCODER, ModelCard, write_card

@@ -16,7 +16,8 @@ CURVES: Final = "curves.png"
 
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
-    "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "label_map", "label_f",
+    "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
+    "label_map", "label_f",
     "learning_rate", "seconds",
 )  # fmt: skip
 _INK: Final = "#2f3640"

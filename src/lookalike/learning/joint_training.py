@@ -46,7 +46,7 @@ class NetworkStage:
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
         self.title = "Learning labels and codes" if self_encoder else "Learning labels"
         modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
-        self.optimizer: torch.optim.Optimizer = make_optimizer(modules, material.recipe)
+        self.optimizer = make_optimizer(modules, material)
         n_steps = n_epochs * material.steps_per_epoch
         self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
         self._first_joint = n_epochs - round(material.recipe.joint_share * n_epochs)
@@ -82,9 +82,9 @@ class NetworkStage:
         return figures
 
     def finish(self) -> None:
-        """Fix the z-score anew, if the self-encoder has moved."""
+        """Fix the z-score anew, if the self-encoder has moved; predictions move with it."""
         if self.self_encoder is not None and self.is_joint(self.n_epochs - 1):
-            calibrate(self.self_encoder, self.material)
+            self.network.rescale_code(*calibrate(self.self_encoder, self.material))
 
     def _total(self, losses: dict[str, Scalar]) -> Scalar:
         weight = self.material.recipe.code_weight

@@ -49,9 +49,11 @@ class Network(nn.Module):
             nn.Linear(2 * backbone.n_channels, content_dim, bias=False), nn.BatchNorm1d(content_dim)
         )
         self.label_head = nn.Linear(content_dim, n_classes)
-        self.code_head: nn.Module | None = None
+        self.code_features: nn.Module | None = None
+        self.code_head: nn.Linear | None = None
         if code_dim:
-            self.code_head = _code_head(backbone, code_dim)
+            self.code_features = _code_features(backbone)
+            self.code_head = nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
@@ -60,8 +62,24 @@ class Network(nn.Module):
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
         content = self.projection(pooled)
-        code = self.code_head(feature_map).float() if self.code_head is not None else None
-        return Prediction(content.float(), self.label_head(content).float(), code)
+        return Prediction(
+            content.float(), self.label_head(content).float(), self._code(feature_map)
+        )
+
+    def _code(self, feature_map: Tensor) -> Tensor | None:
+        if self.code_features is None or self.code_head is None:
+            return None
+        code: Tensor = self.code_head(self.code_features(feature_map))
+        return code.float()
+
+    @torch.no_grad()
+    def rescale_code(
+        self, mean: Float[Tensor, " code_dim"], deviation: Float[Tensor, " code_dim"]
+    ) -> None:
+        """Predict `(code − mean) / deviation` from now on, as the codes themselves have changed."""
+        if self.code_head is not None:
+            self.code_head.weight.div_(deviation[:, None])
+            self.code_head.bias.sub_(mean).div_(deviation)
 
 
 def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
@@ -74,11 +92,10 @@ def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
     return Network(backbone, n_classes, recipe.content_dim, code_dim)
 
 
-def _code_head(backbone: ResidualBackbone, code_dim: int) -> nn.Module:
+def _code_features(backbone: ResidualBackbone) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(backbone.n_channels, _CODE_CHANNELS, 1, bias=False),
         nn.BatchNorm2d(_CODE_CHANNELS),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim),
     )

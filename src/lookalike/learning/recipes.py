@@ -72,8 +72,8 @@ class Recipe:
         joint_share: Share of `epochs`, the last ones, in which network and self-encoder are
             trained together.
         batch_size: Pictures per step; smaller data sets use fewer.
-        learning_rate: Largest learning rate of AdamW; it rises quickly and falls as a cosine.
-        weight_decay: Decoupled weight decay of AdamW.
+        learning_rate: Largest learning rate of Muon; it rises quickly and falls as a cosine.
+        weight_decay: Decoupled weight decay of Muon.
         code_noise: Standard deviation of the noise on standardized codes while the convolutional
             self-encoder learns, so that nearby codes mean similar maps.
         smallest_crop: Smallest side of a random crop, as a share of the picture's side.

@@ -10,21 +10,26 @@ from typing import Final
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lookalike.learning.losses import Scalar, map_loss, sigmoid_map_loss
 from lookalike.learning.recipes import MapInput, Recipe
 
 _EMBEDDING_DIM: Final = 16
-_WIDTHS: Final = (48, 96, 160)
-"""Channels at a half, a quarter and an eighth of the grid."""
+_WIDTH: Final = 48
+_CODE_CHANNELS: Final = 32
+"""Channels of the feature maps beside the linear layers."""
+_LARGEST_SIDE: Final = 24
+"""Side of those feature maps: half the grid, or less for large grids."""
 
 
 class SelfEncoder(nn.Module):
     """A self-encoder with standardized codes.
 
-    Between encoder and decoder each dimension of the code is z-scored: over the batch while
-    training, afterwards by mean and deviation of the whole training set (`calibrate`). The decoder
-    therefore reads z-scored codes, and whoever regresses codes has targets of equal scale.
+    While training, each dimension of the code is standardized over the batch, which keeps codes
+    from collapsing and gives the noise on them a meaning. Codes that leave the self-encoder are
+    z-scored once more, by mean and deviation over whole maps of the training set (`calibrate`);
+    the decoder undoes that first, so calibrating never changes a reconstruction.
 
     Args:
         table: Label map value → input vector.
@@ -36,9 +41,13 @@ class SelfEncoder(nn.Module):
 
     Attributes:
         weights: Weight of each label map value in the loss; 1 until set.
+        mean: Mean of standardized codes over whole training maps; 0 until calibrated.
+        deviation: Their standard deviation; 1 until calibrated.
     """
 
     weights: Float[Tensor, " values"]
+    mean: Float[Tensor, " code_dim"]
+    deviation: Float[Tensor, " code_dim"]
 
     def __init__(
         self,
@@ -51,36 +60,31 @@ class SelfEncoder(nn.Module):
         noise: float = 0.0,
     ) -> None:
         super().__init__()
-        n_values = table.num_embeddings - 1
-        self.register_buffer("weights", torch.ones(n_values))
         self.table = table
         self.encoder = encoder
         self.standardize = nn.BatchNorm1d(code_dim, affine=False)
         self.decoder = decoder
         self.has_sigmoids = has_sigmoids
         self.noise = noise
+        self.register_buffer("weights", torch.ones(table.num_embeddings - 1))
+        self.register_buffer("mean", torch.zeros(code_dim))
+        self.register_buffer("deviation", torch.ones(code_dim))
 
     def encode(
         self, label_maps: UInt8[Tensor, "batch grid grid"]
     ) -> Float[Tensor, "batch code_dim"]:
         """Return the z-scored code of each label map."""
-        code: Tensor = self.standardize(self.encode_raw(label_maps))
-        return code
-
-    def encode_raw(
-        self, label_maps: UInt8[Tensor, "batch grid grid"]
-    ) -> Float[Tensor, "batch code_dim"]:
-        """Return the code before it is standardized."""
         void_row = self.table.num_embeddings - 1
         values = label_maps.long().clamp(max=void_row)  # VOID, the largest, is the last row
-        raw: Tensor = self.encoder(self.table(values).permute(0, 3, 1, 2))
-        return raw.float()
+        raw = self.encoder(self.table(values).permute(0, 3, 1, 2))
+        standardized: Tensor = self.standardize(raw.float())
+        return (standardized - self.mean) / self.deviation
 
     def decode(
         self, code: Float[Tensor, "batch code_dim"]
     ) -> Float[Tensor, "batch values grid grid"]:
         """Return the logits of all label map values in each cell."""
-        logits: Tensor = self.decoder(code)
+        logits: Tensor = self.decoder(code * self.deviation + self.mean)
         return logits.float()
 
     def probabilities(
@@ -102,7 +106,8 @@ class SelfEncoder(nn.Module):
         """Return code and reconstruction logits; while training the decoder sees a noisy code."""
         code = self.encode(label_maps)
         if self.training and self.noise > 0:
-            return code, self.decode(code + self.noise * torch.randn_like(code))
+            noise = self.noise * torch.randn_like(code) / self.deviation
+            return code, self.decode(code + noise)
         return code, self.decode(code)
 
     def loss(
@@ -115,16 +120,21 @@ class SelfEncoder(nn.Module):
         return function(logits, label_maps, self.weights)
 
     @torch.no_grad()
-    def calibrate(self, codes: Float[Tensor, "items code_dim"]) -> None:
-        """Fix the z-score to mean and deviation of the raw codes of the training set.
+    def calibrate(
+        self, codes: Float[Tensor, "items code_dim"]
+    ) -> tuple[Float[Tensor, " code_dim"], Float[Tensor, " code_dim"]]:
+        """Make `codes`, which `encode` gave for the training set, have mean 0 and deviation 1.
 
-        Dimensions that never change keep a deviation that leaves them at 0.
+        Returns:
+            The mean and deviation that `codes` had: a code from before becomes
+            `(code − mean) / deviation`. Dimensions that never change keep a deviation of 1.
         """
-        mean = self.standardize.running_mean
-        variance = self.standardize.running_var
-        if mean is not None and variance is not None:
-            mean.copy_(codes.double().mean(dim=0))
-            variance.copy_(codes.double().var(dim=0, correction=0))
+        mean = codes.double().mean(dim=0)
+        deviation = codes.double().std(dim=0, correction=0)
+        deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+        self.mean.add_(self.deviation * mean)
+        self.deviation.mul_(deviation)
+        return mean.float(), deviation.float()
 
 
 def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
@@ -145,35 +155,59 @@ def _input_table(n_classes: int, map_input: MapInput) -> nn.Embedding:
 
 
 def _convolutional(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
-    """Strided convolutions to an eighth of the grid, one global code, and back."""
-    cells = (recipe.grid // 8) ** 2
+    """Few convolutions around two wide linear layers that see every cell in its place.
+
+    Deeper encoders with a smaller last feature map learned more slowly and lost small things.
+    """
+    side, n_halvings = recipe.grid // 2, 1
+    while side > _LARGEST_SIDE:
+        side, n_halvings = side // 2, n_halvings + 1
+    down = [_halve(table.embedding_dim, _WIDTH)]
+    down += [_halve(_WIDTH, _WIDTH) for _ in range(n_halvings - 1)]
     encoder = nn.Sequential(
-        *_down(table.embedding_dim, _WIDTHS[0]),
-        *_down(_WIDTHS[0], _WIDTHS[1]),
-        *_down(_WIDTHS[1], _WIDTHS[2]),
+        *down,
+        _convolve(_WIDTH, _CODE_CHANNELS),
         nn.Flatten(),
-        nn.Linear(_WIDTHS[2] * cells, recipe.code_dim),
+        nn.Linear(_CODE_CHANNELS * side**2, recipe.code_dim),
     )
     decoder = nn.Sequential(
-        nn.Linear(recipe.code_dim, _WIDTHS[2] * cells),
-        nn.Unflatten(1, (_WIDTHS[2], recipe.grid // 8, recipe.grid // 8)),
-        nn.BatchNorm2d(_WIDTHS[2]),
+        nn.Linear(recipe.code_dim, _CODE_CHANNELS * side**2),
+        nn.Unflatten(1, (_CODE_CHANNELS, side, side)),
+        nn.BatchNorm2d(_CODE_CHANNELS),
         nn.ReLU(),
-        *_up(_WIDTHS[2], _WIDTHS[1]),
-        *_up(_WIDTHS[1], _WIDTHS[0]),
-        *_up(_WIDTHS[0], _WIDTHS[0]),
-        nn.Conv2d(_WIDTHS[0], n_values, 1),
+        _convolve(_CODE_CHANNELS, _WIDTH),
+        _Residual(_WIDTH),
+        *[_double(_WIDTH) for _ in range(n_halvings - 1)],
+        # Four logits per cell of half the grid: cheaper than any layer at the full grid.
+        nn.Conv2d(_WIDTH, 4 * n_values, 3, 1, 1),
+        nn.PixelShuffle(2),
     )
     return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, noise=recipe.code_noise)
 
 
-def _down(n_in: int, n_out: int) -> list[nn.Module]:
-    return [nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
+def _halve(n_in: int, n_out: int) -> nn.Module:
+    convolution = nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
 
 
-def _up(n_in: int, n_out: int) -> list[nn.Module]:
-    convolution = nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=False)
-    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU()]
+def _convolve(n_in: int, n_out: int) -> nn.Module:
+    convolution = nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
+
+
+def _double(width: int) -> nn.Module:
+    convolution = nn.ConvTranspose2d(width, width, 4, 2, 1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU())
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        last = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.inner = nn.Sequential(_convolve(width, width), last, nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(x + self.inner(x))
 
 
 def _dense(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:

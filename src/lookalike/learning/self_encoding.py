@@ -1,7 +1,7 @@
 """The first stage: the self-encoder learns the label maps alone."""
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
 from lookalike.arrays import VOID
@@ -25,7 +25,7 @@ class SelfEncoderStage:
     ) -> None:
         self.self_encoder, self.material, self.held_out = self_encoder, material, held_out
         self.n_epochs = n_epochs
-        self.optimizer: torch.optim.Optimizer = make_optimizer([self_encoder], material.recipe)
+        self.optimizer = make_optimizer([self_encoder], material)
         n_steps = n_epochs * material.steps_per_epoch
         self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
 
@@ -63,8 +63,14 @@ class SelfEncoderStage:
 
 
 @torch.no_grad()
-def calibrate(self_encoder: SelfEncoder, material: Material) -> None:
-    """Fix the z-score of codes to the training maps and, as in training, their mirror images."""
+def calibrate(
+    self_encoder: SelfEncoder, material: Material
+) -> tuple[Float[Tensor, " code_dim"], Float[Tensor, " code_dim"]]:
+    """Z-score codes over the training maps and, as they are learned too, their mirror images.
+
+    Returns:
+        Mean and deviation that the codes had before.
+    """
     self_encoder.eval()
     codes = []
     for positions in blocks(len(material.pictures)):
@@ -72,8 +78,8 @@ def calibrate(self_encoder: SelfEncoder, material: Material) -> None:
         for is_mirrored in (False, True):
             views = whole_views(len(positions), is_mirrored=is_mirrored)
             shown = view_label_maps(label_maps, views, material.recipe.grid)
-            codes.append(self_encoder.encode_raw(shown.to(material.device.name)))
-    self_encoder.calibrate(torch.cat(codes))
+            codes.append(self_encoder.encode(shown.to(material.device.name)))
+    return self_encoder.calibrate(torch.cat(codes))
 
 
 def count_values(pictures: Pictures, n_classes: int) -> Int64[Tensor, " values"]:

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from lookalike.learning.devices import Device
 from lookalike.learning.losses import Scalar
+from lookalike.learning.optimizers import Muon
 from lookalike.learning.pictures import Pictures
 from lookalike.learning.recipes import Recipe
 from lookalike.progress import Task
@@ -99,14 +100,15 @@ def learning_rate_factor(step: int, n_steps: int) -> float:
     return _FINAL_RATE + (1 - _FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def make_optimizer(modules: list[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter, ICLR 2019); biases and normalization are not decayed."""
-    learned = [p for module in modules for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+def make_optimizer(modules: list[nn.Module], material: Material) -> torch.optim.Optimizer:
+    """Return the optimizer of a stage."""
+    recipe = material.recipe
+    return Muon(
+        modules,
+        recipe.learning_rate,
+        recipe.weight_decay,
+        is_bfloat16=material.device.has_bfloat16,
+    )
 
 
 @dataclass(slots=True)

@@ -12,17 +12,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from lookalike.atomic import write_atomically
 from lookalike.datasets.base import Dataset
 from lookalike.errors import DatasetError, UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.decoding import PREPROCESS_VERSION
 from lookalike.learning.augmentation import view_label_maps, view_pixels
-from lookalike.learning.checkpoints import (
-    disk_faults,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from lookalike.learning.checkpoints import disk_faults, load_checkpoint, save_checkpoint
 from lookalike.learning.devices import Device, choose_device, derive_seed, seeded
 from lookalike.learning.export import export_model, publish
 from lookalike.learning.held_out import HeldOut
