@@ -11,8 +11,10 @@ import pytest
 from pycocotools import mask as coco_mask
 from tests.datasets.tiny_sets import CAPTIONS, box, coco, save_picture, write_coco
 
+from lookalike.datasets.base import palette
 from lookalike.datasets.coco import open_coco
 from lookalike.datasets.regions import Region, paint, parse_shape
+from lookalike.datasets.scenes import PALETTE, write_scenes
 from lookalike.errors import DatasetError
 
 VOID = 255
@@ -456,3 +458,12 @@ def test_real_label_maps_hold_exactly_the_labels(photographs: Path) -> None:
         label_map = image.read_label_map()
         present = set(np.unique(label_map).tolist()) - {0, VOID}
         assert present == {label + 1 for label in image.labels}, image.name
+
+
+def test_classes_are_drawn_in_the_colors_that_the_set_gives_to_all_of_them(tmp_path):
+    write_scenes(tmp_path / "scenes", 3)
+    assert open_coco(tmp_path / "scenes", "names").palette[1:] == PALETTE[1:]
+    colorless = write_coco(tmp_path / "plain", coco())
+    assert open_coco(colorless, "names").palette == palette(
+        len(open_coco(colorless, "names").classes)
+    )

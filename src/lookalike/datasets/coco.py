@@ -38,11 +38,13 @@ class _Classes:
         names: In order of their index.
         index: Class index of each category id.
         things: Indices of the classes that can be counted.
+        palette: Colors of background and classes: the set's own where it gives one to each class.
     """
 
     names: tuple[str, ...]
     index: Mapping[Id, int]
     things: frozenset[int]
+    palette: tuple[tuple[int, int, int], ...]
 
 
 class CocoDataset:
@@ -54,7 +56,7 @@ class CocoDataset:
         self.name = name
         self.classes = classes.names
         self.relevant_classes = classes.things or frozenset(range(len(classes.names)))
-        self.palette = palette(len(classes.names))
+        self.palette = classes.palette
         self.has_label_maps = _has_outlines(pictures)
         # One label in each picture would be chance: nothing in the format asks for it.
         self.is_single_label = False
@@ -185,12 +187,17 @@ def _classes(categories: Mapping[Id, Category], level: Level) -> _Classes:
         else categories[identity].supercategory
         for identity in ordered
     }
-    if level == "names":
-        ...
     names = tuple(dict.fromkeys(title.values()))
     index = {identity: names.index(title[identity]) for identity in ordered}
     things = frozenset(index[identity] for identity in ordered if categories[identity].is_thing)
-    return _Classes(names, index, things)
+    colors = {index[identity]: categories[identity].color for identity in reversed(ordered)}
+    return _Classes(names, index, things, _palette([colors[i] for i in range(len(names))]))
+
+
+def _palette(colors: Sequence[tuple[int, int, int] | None]) -> tuple[tuple[int, int, int], ...]:
+    made_up = palette(len(colors))
+    own = [color for color in colors if color is not None]
+    return (made_up[0], *own) if len(own) == len(colors) else made_up
 
 
 def _locate(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -29,11 +29,13 @@ class Category:
         name: Unique within the set.
         supercategory: What it is a kind of; its own name where the set has none.
         is_thing: Whether it can be counted, as opposed to sky or grass (panoptic convention).
+        color: RGB in which it is to be drawn, where the set says so (panoptic convention).
     """
 
     name: str
     supercategory: str
     is_thing: bool
+    color: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ def _add_categories(contents: Contents, document: Record, path: Path) -> None:
             name=name,
             supercategory=supercategory if isinstance(supercategory, str) else name,
             is_thing=bool(record.get("isthing", True)),
+            color=_color(record.get("color")),
         )
         known = contents.categories.setdefault(identity, category)
         if known != category:
@@ -182,6 +185,15 @@ def _add_categories(contents: Contents, document: Record, path: Path) -> None:
                 f"{path}: category id {identity} is both {known.name!r} and {name!r}; "
                 "give every category its own id"
             )
+
+
+def _color(value: object) -> tuple[int, int, int] | None:
+    """Read a color; whatever is none is left to the palette."""
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    if not all(isinstance(part, int) and 0 <= part <= 255 for part in value):
+        return None
+    return value[0], value[1], value[2]
 
 
 def _add_pictures(contents: Contents, document: Record, path: Path) -> None:
