@@ -168,6 +168,11 @@ def test_an_answer_without_hits_can_be_drawn(tmp_path, models):
         draw(made, query, tmp_path / "hits.png")
 
 
+def test_a_sheet_is_a_file_and_no_folder(photos, tmp_path):
+    with pytest.raises(UsageError, match="a folder; name a PNG file"):
+        draw(photos, Query((IdExample(1),)), tmp_path)
+
+
 def test_a_sheet_that_cannot_be_written_says_so(photos, tmp_path):
     with pytest.raises(EnvironmentFault, match=r"nowhere/hits\.png could not be written"):
         draw(photos, Query((IdExample(1),)), tmp_path / "nowhere" / "hits.png")

@@ -248,6 +248,11 @@ def test_senseless_options_are_refused_before_any_work(tmp_path, model, pictures
         assert len(made) == 0
 
 
+def test_an_empty_source_is_not_the_folder_one_is_in(own):
+    with pytest.raises(UsageError, match="an empty source names nothing"):
+        own.add("", workers=0)
+
+
 def test_adding_to_what_was_opened_for_reading_is_refused(photos, pictures):
     with pytest.raises(UsageError, match="reading"):
         photos.add(pictures, workers=0)
@@ -325,6 +330,7 @@ def test_weights_choose_and_mix_descriptors(photos):
     ("query", "k", "error", "message"),
     [
         (4711, 5, UsageError, "no image with id 4711"),
+        (10**30, 5, UsageError, "no image with id 1000"),
         (1, 0, UsageError, "must be 1 or more, not 0"),
         (Query((IdExample(1),), weights={"smell": 1}), 5, UsageError, "'smell'.*content, layout"),
         (Query((IdExample(1),), order="list"), 5, UsageError, "give one of them a weight"),

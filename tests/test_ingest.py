@@ -110,6 +110,16 @@ def test_an_empty_folder_may_just_not_be_mounted(catalog, model, pictures):
     assert catalog.n_images == 0
 
 
+def test_a_folder_that_never_held_pictures_is_not_thought_to_have_lost_them(
+    catalog, model, tmp_path
+):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("milk, bread")
+    for _ in range(2):
+        report = run(catalog, model, tmp_path / "texts")
+        assert [trouble.path for trouble in report.skipped] == [f"{tmp_path}/texts/notes.txt"]
+
+
 def test_a_source_that_is_gone_changes_nothing(catalog, model, pictures):
     run(catalog, model, pictures)
     with pytest.raises(UsageError, match="nowhere"):

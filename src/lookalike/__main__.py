@@ -3,6 +3,7 @@
 Whatever goes wrong ends here as one line on standard error and an exit code.
 """
 
+import io
 import os
 import signal
 import sys
@@ -19,24 +20,33 @@ from lookalike.terminal import show_error, show_json
 
 INTERRUPTED: Final = 130
 
+YES: Final = ("1", "true", "t", "yes", "y", "on")
+"""What turns an option on in the environment."""
+
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of files hold characters that not every terminal knows.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(words: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        return int(app(list(words), prog_name="lookalike", standalone_mode=False) or 0)
+        code = int(app(list(words), prog_name="lookalike", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        return code
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code, words)
     except LookalikeError as error:
         return _fail(str(error), error.exit_code, words)
     except BrokenPipeError:
         # The reader of our output has gone, as in `… | head`; nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except OSError as error:
         reason = f"{error.filename or 'the system'}: {error.strerror or error}"
@@ -52,10 +62,24 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _fail(message: str, code: int, words: Sequence[str]) -> int:
-    if "--json" in words:
-        show_json({"error": message, "exit_code": code})
-    show_error(message)
+    try:
+        if _wants_json(words):
+            show_json({"error": message, "exit_code": code})
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+    if message:  # without any words there is none, and the help is shown already
+        show_error(message)
     return code
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return "--json" in words or os.environ.get("LOOKALIKE_JSON", "").lower() in YES
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, so that Python does not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

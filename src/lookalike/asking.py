@@ -10,7 +10,7 @@ import numpy as np
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
-from lookalike.errors import ImageError
+from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
     SheetPicture,
@@ -75,8 +75,11 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
 
     Raises:
         ImageError: If the query's own picture cannot be read.
+        UsageError: If `file` is a folder.
         EnvironmentFault: If the file cannot be written.
     """
+    if file.is_dir():
+        raise UsageError(f"the sheet cannot be drawn into {file}, a folder; name a PNG file")
     hits = [_shown_hit(collection, hit) for hit in found["hits"]]
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""

@@ -18,6 +18,7 @@ from lookalike.options import (
     Seed,
     Weights,
     examples,
+    more_than_nothing,
     option,
 )
 from lookalike.showing import (
@@ -33,8 +34,12 @@ from lookalike.terminal import Bars, show_json
 
 SOME_FAILED: Final = 1
 
+LARGEST_RANK: Final = 10_000
+"""Nobody looks further; and so many hits of each query are kept."""
+
 app = typer.Typer(
     help="Finds pictures by what is in them and where it is.",
+    epilog="Every option is also read from the environment: LOOKALIKE_K=3, LOOKALIKE_JSON=1.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -54,21 +59,21 @@ def _global(
     context_settings=SETTINGS,
     epilog=examples(
         "lookalike index photos.lookalike ~/Pictures --model my-model",
-        "lookalike index photos.lookalike ~/Pictures        (again: only what is new or changed)",
+        "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
     ),
 )
 def index(
     collection: CollectionPath,
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Folders, files or data sets.")
+        list[str], typer.Argument(metavar="SOURCE", help="Folders, files or data sets.")
     ],
     model: Annotated[
         Path | None, option("--model", help="Model folder; needed for a new collection.")
     ] = None,
     workers: Annotated[
         int | None,
-        option("--workers", min=0, help="Decoding processes. [default: all cores]"),
+        option("--workers", min=0, show_default="all cores", help="Decoding processes."),
     ] = None,
     kind: Annotated[
         Literal["auto", "exact", "pq", "clusters"],
@@ -98,13 +103,16 @@ def index(
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.images.decoding import DecodeLimits  # noqa: PLC0415
 
-    limits = DecodeLimits(int(max_megabytes * 2**20), int(max_megapixels * 1_000_000))
+    limits = DecodeLimits(
+        max_bytes=int(more_than_nothing("--max-megabytes", max_megabytes) * 2**20),
+        max_pixels=int(more_than_nothing("--max-megapixels", max_megapixels) * 1_000_000),
+    )
     with Collection.open_or_create(collection, model=model) as opened:
         report = opened.add(
             *sources,
             workers=workers,
             limits=limits,
-            seconds_per_file=seconds_per_file,
+            seconds_per_file=more_than_nothing("--seconds-per-file", seconds_per_file),
             remove_missing=remove_missing,
             kind=kind,
             recall_target=recall,
@@ -119,7 +127,8 @@ def index(
     epilog=examples(
         "lookalike search photos.lookalike --image holiday.jpg",
         "lookalike search photos.lookalike --id 17 --id 42 --not-id 5 -k 20",
-        "lookalike search photos.lookalike --image plan.png --weight layout=3 --sheet hits.png",
+        "lookalike search photos.lookalike --image plan.png --weight layout=3",
+        "lookalike search photos.lookalike --id 17 --sheet hits.png",
     ),
 )
 def search(
@@ -147,8 +156,7 @@ def search(
 ) -> int:
     """Find the pictures of a collection that are most like the given ones.
 
-    The score says how rare such a similarity is in this collection: 3 means that one random pair of
-    pictures in a thousand is as similar.
+    A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
@@ -166,15 +174,15 @@ def search(
     context_settings=SETTINGS,
     epilog=examples(
         "lookalike evaluate gallery.lookalike --dataset 'coco#test'",
-        "lookalike evaluate gallery.lookalike --dataset coco --without person --at 1,10,100",
-        "lookalike evaluate gallery.lookalike --dataset scenes:600:2 --weight layout=0 --json",
+        "lookalike evaluate gallery.lookalike --dataset coco --without person --at 1,10",
+        "lookalike evaluate gallery.lookalike --dataset scenes:600:2 --weight layout=0",
     ),
 )
 def evaluate(
     collection: CollectionPath,
     dataset: Annotated[str, option("--dataset", help="Labeled pictures; see docs/datasets.md.")],
     queries: Annotated[
-        int | None, option("--queries", help="Pictures to ask with. [default: all]")
+        int | None, option("--queries", show_default="all", help="Pictures to ask with.")
     ] = None,
     at: Annotated[str, option("--at", help="Numbers of hits at which is measured.")] = "2,5,8,10",
     without: Annotated[
@@ -188,7 +196,7 @@ def evaluate(
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        option("--out", help="Folder of the report. [default: COLLECTION-evaluation]"),
+        option("--out", show_default="COLLECTION-evaluation", help="Folder of the report."),
     ] = None,
     as_json: Json = False,
 ) -> int:
@@ -235,7 +243,7 @@ def status(collection: CollectionPath, as_json: Json = False) -> int:
     context_settings=SETTINGS,
     epilog=examples(
         "lookalike verify photos.lookalike",
-        "lookalike verify photos.lookalike --repair && lookalike index photos.lookalike ~/Pictures",
+        "lookalike verify photos.lookalike --repair   (then: lookalike index …)",
     ),
 )
 def verify(
@@ -259,15 +267,15 @@ def verify(
     epilog=examples(
         "lookalike learn scenes:2000:7 --out scenes-model",
         "lookalike learn 'coco#train' --level supercategories --out coco-model",
-        "lookalike learn photos --out plain-model --code-weight 0      (without self-encoding)",
-        "lookalike learn coco --out coco-model --resume                (after an interruption)",
+        "lookalike learn photos --out plain-model --code-weight 0   (no self-encoding)",
+        "lookalike learn coco --out coco-model --resume   (after an interruption)",
     ),
 )
 def learn(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labeled pictures.")],
     out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
     validate: Annotated[
-        str | None, option("--validate", help="Pictures to measure on. [default: a tenth]")
+        str | None, option("--validate", show_default="a tenth", help="Pictures to measure on.")
     ] = None,
     backbone: Annotated[
         Literal["residual"], option("--backbone", help="The network.")
@@ -285,7 +293,7 @@ def learn(
     ] = 1.0,
     code_dim: Annotated[int, option("--code-dim", help="Length of the layout code.")] = 128,
     epochs: Annotated[
-        int | None, option("--epochs", help="Passes over the pictures. [default: by size]")
+        int | None, option("--epochs", show_default="by size", help="Passes over the pictures.")
     ] = None,
     image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
     batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
@@ -371,6 +379,8 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise UsageError(f"--at {text!r} is no list of numbers, such as 2,5,8,10") from None
     if min(numbers) < 1:
         raise UsageError(f"--at {text!r} contains a number below 1; ranks are counted from 1")
+    if max(numbers) > LARGEST_RANK:
+        raise UsageError(f"--at {text!r} contains a number above {LARGEST_RANK}; give smaller ones")
     return numbers
 
 

@@ -29,6 +29,7 @@ from lookalike.images.decoding import (
     stretch,
 )
 from lookalike.images.scanning import display_path
+from lookalike.images.workers import MOST_WORKERS
 from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
@@ -190,7 +191,7 @@ class Collection:
 
         Args:
             sources: Folders, files, or data sets such as `coco#test` and `scenes:500:7`.
-            workers: Decoding processes; one for each processor by default, 0 for none.
+            workers: Decoding processes, 256 at most; one for each processor by default, 0 for none.
             limits: Largest file and picture that is accepted.
             seconds_per_file: Longest time a file may take to decode; it is tried twice.
             remove_missing: Also forget the pictures of a folder in which nothing is left.
@@ -387,6 +388,8 @@ def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
 
 def _places(source: AnyPath) -> list[bytes]:
     """Turn a source into folders and files: data sets by their words, all else by its path."""
+    if not os.fspath(source):
+        raise UsageError("an empty source names nothing; give folders, files or data sets")
     if needs_opening(source):
         return [os.fsencode(path) for path in picture_files(open_dataset(source))]
     return [os.fsencode(_expanded(source))]
@@ -394,5 +397,5 @@ def _places(source: AnyPath) -> list[bytes]:
 
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    return min(os.cpu_count() or 1, MOST_WORKERS)

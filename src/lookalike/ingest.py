@@ -267,7 +267,7 @@ class _Run:
         if self._options.remove_missing:
             present += empty
         else:
-            stored = set(self._catalog.roots())
+            stored = set(self._catalog.roots(with_images=True))
             self._skipped.extend(
                 Trouble(display_path(root), HELD) for root in empty if root in stored
             )

@@ -1,9 +1,12 @@
 """How options of the command line are declared, and those that several commands share."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
+
+from lookalike.errors import UsageError
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
@@ -16,14 +19,29 @@ def option(flag: str, **settings: Any) -> Any:
         'LOOKALIKE_IMAGE_SIZE'
     """
     name = flag.partition("/")[0].strip("-").upper().replace("-", "_")
-    return typer.Option(flag, envvar=f"LOOKALIKE_{name}", **settings)
+    # Every name follows from its option, so that the help need not be cluttered with them.
+    return typer.Option(flag, envvar=f"LOOKALIKE_{name}", show_envvar=False, **settings)
+
+
+def more_than_nothing(flag: str, value: float) -> float:
+    """Return the value of an option for which neither 0 nor infinity makes sense.
+
+    Raises:
+        UsageError: If it is one of these, negative, or no number.
+    """
+    if not 0 < value < math.inf:
+        raise UsageError(f"{flag} must be a number above 0, not {value:g}")
+    return value
 
 
 CollectionPath = Annotated[
     Path, typer.Argument(metavar="COLLECTION", help="Folder of the collection.")
 ]
 Json = Annotated[bool, option("--json", help="Print one JSON object and nothing else.")]
-Seed = Annotated[int, option("--seed", help="Seed of everything that is drawn at random.")]
+Seed = Annotated[
+    int,
+    option("--seed", min=0, max=2**31 - 1, help="Seed of everything that is drawn at random."),
+]
 Level = Annotated[
     Literal["names", "supercategories"],
     option("--level", help="Which names of COCO classes to take."),
@@ -36,4 +54,4 @@ Weights = Annotated[
 
 def examples(*lines: str) -> str:
     """Lay out examples of a command for the end of its help."""
-    return "Examples:\n\n" + "\n\n".join(f"  {line}" for line in lines)
+    return "\n".join(("Examples:", *lines))

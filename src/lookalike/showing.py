@@ -1,6 +1,6 @@
 """What each command shows to a person when it is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,13 +64,21 @@ def show_status(content: Mapping[str, Any]) -> None:
         ("model", content["model"]),
         ("images", content["images"]),
         ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
-        ("folders", "\n".join(content["folders"]) or "none"),
+        ("folders", _some(content["folders"])),
         ("size on disk", f"{content['bytes'] / 2**20:.1f} MiB"),
     ]
     rows += [
         (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
     ]
     show_table(("", ""), rows)
+
+
+def _some(lines: Sequence[str]) -> str:
+    """A data set's pictures are listed file by file, of which the first will do."""
+    shown = list(lines[:MOST_SHOWN])
+    if len(lines) > MOST_SHOWN:
+        shown.append(f"… and {len(lines) - MOST_SHOWN} more")
+    return "\n".join(shown) or "none"
 
 
 def _index_line(index: Mapping[str, Any]) -> str:

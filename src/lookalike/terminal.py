@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -25,6 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lookalike.progress import Task
+
+_ENDLESS: Final = 100_000
+"""Width in characters that no table reaches."""
 
 
 class _RateColumn(ProgressColumn):
@@ -81,7 +84,7 @@ class Bars:
 
 def say(text: str) -> None:
     """Print a line for people on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text))
 
 
 def show_error(text: str) -> None:
@@ -94,7 +97,13 @@ def show_error(text: str) -> None:
 
 def show_json(content: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        # A path that is no text, or a terminal that does not know all letters.
+        text = json.dumps(content, indent=2, allow_nan=False)
+    sys.stdout.write(text + "\n")
 
 
 def show_table(
@@ -104,10 +113,15 @@ def show_table(
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column, heading in enumerate(headings):
         is_number = all(isinstance(row[column], int | float) for row in rows) and bool(rows)
-        table.add_column(heading, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(_cell(heading), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(table)
+    # Whoever reads it from a pipe wants each row on one line, however long.
+    console = Console(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    # Written here, since Rich would end the program when nobody reads any more.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
 def _cell(value: object) -> Text:

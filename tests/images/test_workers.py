@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -10,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.images import misbehaving
-from tests.images.painted import encoded, noise
 
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.images.decoding import DecodeLimits, decode
 from lookalike.images.files import content_hash
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
+from tests.images import misbehaving
+from tests.images.painted import encoded, noise
 
 SIZE = (32, 48)
 PICTURES = [encoded(noise(60, 40, seed), "PNG") for seed in range(4)]
@@ -350,10 +351,18 @@ def test_missing_interpreter_is_an_environment_fault(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("workers", "size", "seconds"), [(-1, SIZE, 1.0), (1, (0, 5), 1.0), (1, SIZE, 0.0)]
+    ("workers", "size", "seconds"),
+    [
+        (-1, SIZE, 1.0),
+        (257, SIZE, 1.0),
+        (1, (0, 5), 1.0),
+        (1, SIZE, 0.0),
+        (1, SIZE, math.nan),
+        (1, SIZE, math.inf),
+    ],
 )
 def test_senseless_options_are_refused(workers, size, seconds):
-    with pytest.raises(UsageError, match="give no negative number of workers"):
+    with pytest.raises(UsageError, match="give 0 to 256 workers"):
         DecodePool(workers, size, seconds=seconds)
 
 

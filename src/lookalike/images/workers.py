@@ -6,6 +6,7 @@ plain interpreters and not `multiprocessing`: they never run the program's main 
 what they say is data, never a pickle.
 """
 
+import math
 import os
 import queue
 import selectors
@@ -25,13 +26,16 @@ from lookalike.images.decoding import DEFAULT_LIMITS, DecodeLimits, decode
 from lookalike.images.outcomes import LENGTHS, DecodedFile, FailedFile, Outcome, unpack
 from lookalike.images.worker_process import PATH_LENGTH, READY, Decoder, command, decode_file
 
-__all__ = ["DecodePool", "DecodedFile", "FailedFile"]
+__all__ = ["MOST_WORKERS", "DecodePool", "DecodedFile", "FailedFile"]
 
 _AHEAD: Final = 64
 """Pictures that may be in work or wait for the caller, beyond two for each worker: the workers
 stay busy while a network encodes a batch."""
 
 _MOST_AHEAD: Final = 256
+
+MOST_WORKERS: Final = 256
+"""More would bring a machine down before they decoded anything."""
 
 _START_SECONDS: Final = 60.0
 """How long a worker may take to be ready; half a second is usual."""
@@ -58,7 +62,8 @@ class DecodePool:
         decoder: What decodes; a function of a module, as it goes to the processes by name.
 
     Raises:
-        UsageError: If `workers` is negative or `seconds` or `size` not positive.
+        UsageError: If there are fewer than 0 or more than 256 workers, or if `seconds` or `size`
+            is not positive.
     """
 
     def __init__(
@@ -70,10 +75,10 @@ class DecodePool:
         *,
         decoder: Decoder = decode,
     ) -> None:
-        if workers < 0 or seconds <= 0 or min(size) < 1:
+        if not 0 <= workers <= MOST_WORKERS or not 0 < seconds < math.inf or min(size) < 1:
             raise UsageError(
-                f"workers={workers}, seconds={seconds}, size={size}: "
-                "give no negative number of workers, some time and at least one pixel"
+                f"workers={workers}, seconds={seconds}, size={size}: give 0 to {MOST_WORKERS} "
+                "workers, some time and at least one pixel"
             )
         self._setup = _Setup(size, limits, seconds, decoder)
         self._look_ahead = max(workers, min(_AHEAD + 2 * workers, _MOST_AHEAD))

@@ -19,6 +19,8 @@ from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
 
+_LARGEST_ID: Final = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class IdExample:
@@ -26,9 +28,16 @@ class IdExample:
 
     Attributes:
         id: Its id.
+
+    Raises:
+        UsageError: If it has more digits than ids can have.
     """
 
     id: int
+
+    def __post_init__(self) -> None:
+        if abs(self.id) > _LARGEST_ID:
+            raise UsageError(f"there is no image with id {self.id}; ids are shown with every hit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,10 +118,16 @@ class Catalog:
         with self._database.reading() as connection:
             return reading.count_files(connection)
 
-    def roots(self) -> list[bytes]:
-        """Return the folders and files, ascending, under which the stored files were found."""
+    def roots(self, *, with_images: bool = False) -> list[bytes]:
+        """Return the folders and files, ascending, under which the stored files were found.
+
+        Args:
+            with_images: Only those under which any file is indexed.
+        """
+        condition = "WHERE EXISTS (SELECT 1 FROM files WHERE root_id = r.id AND state = 'indexed')"
+        query = f"SELECT path FROM roots AS r {condition if with_images else ''} ORDER BY path"
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT path FROM roots ORDER BY path").fetchall()
+            rows = connection.execute(query).fetchall()
         return [path for (path,) in rows]
 
     def last_run(self) -> RunRecord | None:
