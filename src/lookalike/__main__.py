@@ -16,9 +16,10 @@ from typer.exceptions import TyperException
 
 from lookalike.cli import app
 from lookalike.errors import EnvironmentFault, LookalikeError
-from lookalike.terminal import show_error, show_json
+from lookalike.terminal import drop_output, show_error, show_json
 
 INTERRUPTED: Final = 130
+GO_ON: Final = "interrupted; run the same command again to go on"
 
 YES: Final = ("1", "true", "t", "yes", "y", "on")
 """What turns an option on in the environment."""
@@ -39,22 +40,19 @@ def run(words: Sequence[str]) -> int:
     try:
         code = int(app(list(words), prog_name="lookalike", standalone_mode=False) or 0)
         sys.stdout.flush()
-        return code
+        # Some versions of Typer turn Ctrl-C into this code, others into an exception.
+        return _fail(GO_ON, INTERRUPTED, words) if code == INTERRUPTED else code
     except TyperException as error:
         return _fail(error.format_message(), error.exit_code, words)
     except LookalikeError as error:
         return _fail(str(error), error.exit_code, words)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `… | head`; nothing is wrong.
-        _drop_output()
-        return 0
     except OSError as error:
         reason = f"{error.filename or 'the system'}: {error.strerror or error}"
         return _fail(reason, EnvironmentFault.exit_code, words)
     except MemoryError:
         return _fail("the machine has no memory left for this", EnvironmentFault.exit_code, words)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; run the same command again to go on", INTERRUPTED, words)
+        return _fail(GO_ON, INTERRUPTED, words)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -67,7 +65,7 @@ def _fail(message: str, code: int, words: Sequence[str]) -> int:
             show_json({"error": message, "exit_code": code})
         sys.stdout.flush()
     except OSError:
-        _drop_output()
+        drop_output()
     if message:  # without any words there is none, and the help is shown already
         show_error(message)
     return code
@@ -75,11 +73,6 @@ def _fail(message: str, code: int, words: Sequence[str]) -> int:
 
 def _wants_json(words: Sequence[str]) -> bool:
     return "--json" in words or os.environ.get("LOOKALIKE_JSON", "").lower() in YES
-
-
-def _drop_output() -> None:
-    """Let what is still to be written go nowhere, so that Python does not fail on it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

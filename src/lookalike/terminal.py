@@ -4,6 +4,7 @@ Results go to standard output, everything else to standard error, so that output
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -103,7 +104,7 @@ def show_json(content: Mapping[str, Any]) -> None:
     except UnicodeEncodeError:
         # A path that is no text, or a terminal that does not know all letters.
         text = json.dumps(content, indent=2, allow_nan=False)
-    sys.stdout.write(text + "\n")
+    _write(text + "\n")
 
 
 def show_table(
@@ -120,8 +121,21 @@ def show_table(
     console = Console(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
     with console.capture() as drawn:
         console.print(table)
-    # Written here, since Rich would end the program when nobody reads any more.
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+    _write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+
+
+def drop_output() -> None:
+    """Let what is still to be written go nowhere, so that Python does not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `… | head`; nothing is wrong.
+        drop_output()
 
 
 def _cell(value: object) -> Text:
