@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.index.galleries import built, clustered, spaced_ids
 
 from lookalike.arrays import Embeddings, normalize
 from lookalike.index.building import default_clusters
 from lookalike.index.clusters import ClusterIndex
 from lookalike.index.tail import TailedIndex
+from tests.index.galleries import built, clustered, spaced_ids
 
 
 def corners() -> Embeddings:

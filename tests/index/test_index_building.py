@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.index.galleries import batches, built, clustered, spaced_ids
 
 from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.index import building
 from lookalike.index.building import build_index
+from tests.index.galleries import batches, built, clustered, spaced_ids
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.index.galleries import KINDS, built, clustered, spaced_ids
-from tests.oracles_search import flat_search
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, normalize
 from lookalike.errors import MismatchError, UsageError
@@ -11,6 +9,8 @@ from lookalike.index import tuning
 from lookalike.index.base import Hits, VectorIndex
 from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
 from lookalike.index.tail import TailedIndex
+from tests.index.galleries import KINDS, built, clustered, spaced_ids
+from tests.oracles_search import flat_search
 
 SMALL, LARGE, DIM = 400, 10_400, 16
 ALL = (*KINDS, "tailed")

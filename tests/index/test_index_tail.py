@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.index.galleries import KINDS, built, clustered, spaced_ids
 
 from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import MismatchError, UsageError
 from lookalike.index.exact import ExactIndex, exact_index
 from lookalike.index.tail import TailedIndex
+from tests.index.galleries import KINDS, built, clustered, spaced_ids
 
 ROWS, IDS = 2.5 * clustered(330, 12), spaced_ids(330)
 NONE: Ids = np.empty(0, np.int64)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.index.galleries import built, clustered
 
 from lookalike.arrays import normalize
 from lookalike.index.base import TUNED_K
 from lookalike.index.clusters import ClusterIndex
 from lookalike.index.rows import Rows
 from lookalike.index.tuning import _tuned, draw_sample, measure, query_positions
+from tests.index.galleries import built, clustered
 
 
 def test_exact_search_has_recall_one() -> None:

@@ -22,6 +22,10 @@ from lookalike.errors import DamagedCollectionError
 faiss: Any = faiss_module
 """FAISS; the type stubs that come with it are far from what it takes in Python."""
 
+_ALL_THREADS: Final[int] = faiss.omp_get_max_threads()
+_WORTH_THREADS: Final = 20_000
+"""Rows from which on training and compressing use several threads."""
+
 _POINTS_PER_CLUSTER: Final = 64
 """Rows per k-means center that training looks at; more takes longer and gains nothing."""
 
@@ -62,6 +66,7 @@ class FlatCodes:
             _even(sample.shape[1]), _code_name(sample.shape[1]), faiss.METRIC_INNER_PRODUCT
         )
         _prepare(index.pq.cp, seed)
+        _use_threads(len(sample))
         index.train(_training_rows(sample))
         return cls(index)
 
@@ -84,6 +89,7 @@ class FlatCodes:
     def nearest(self, query: Float32[ndarray, " dim"], depth: int) -> Int64[ndarray, " found"]:
         """Return the positions of about the `depth` best rows, in no order."""
         row = _even_rows(query[None])
+        _use_threads(1)
         positions: ndarray = self.faiss_index.search(row, min(depth, len(self)))[1][0]
         return positions[positions >= 0]
 
@@ -113,6 +119,7 @@ class ClusteredCodes:
         # Where it costs nothing, keep the best of several runs.
         index.cp.nredo = 5 if n_clusters < _FEW_CLUSTERS else 1
         _prepare(index.pq.cp, seed)
+        _use_threads(len(sample))
         index.train(_training_rows(sample))
         return cls(index, _center_codes(index, seed) if n_clusters >= _MANY_CLUSTERS else None)
 
@@ -177,6 +184,7 @@ class ClusteredCodes:
         with the center.
         """
         row = _even_rows(query[None])
+        _use_threads(1)
         if self._center_codes is None or count >= self.n_clusters:
             nearness, clusters = self.faiss_index.quantizer.search(row, min(count, self.n_clusters))
         else:
@@ -208,6 +216,7 @@ class ClusteredCodes:
             passing: What `selector` gave; `None` if everything passes.
         """
         row = _even_rows(query[None])
+        _use_threads(1)
         found, scores = np.empty(depth, np.int64), np.empty(depth, np.float32)
         # Parameters of the call rather than of the index: searches in other threads go on.
         parameters = faiss.SearchParametersIVF(nprobe=len(clusters), sel=passing)
@@ -232,6 +241,16 @@ def _center_codes(index: Any, seed: int) -> Any:
     codes.train(centers)
     codes.add(centers)
     return codes
+
+
+def _use_threads(n_rows: int) -> None:
+    """Let FAISS use all threads for much work, and one for a query.
+
+    A query takes less time than threads need to meet, the more so on a busy machine; several
+    queries are answered by several threads of the caller. The setting is one of the calling
+    thread, so it is made anew each time; that takes less than a microsecond.
+    """
+    faiss.omp_set_num_threads(_ALL_THREADS if n_rows >= _WORTH_THREADS else 1)
 
 
 def _prepare(clustering: Any, seed: int) -> None:
@@ -263,6 +282,8 @@ def _training_rows(sample: Embeddings) -> Float32[ndarray, "repeated even_dim"]:
 
 def _add(index: Any, rows: Embeddings) -> Iterator[int]:
     for start in range(0, len(rows), _BLOCK):
+        # At each step, since the caller may search in between.
+        _use_threads(len(rows))
         block = rows[start : start + _BLOCK]
         index.add(_even_rows(block))
         yield len(block)
