@@ -179,10 +179,8 @@ print(json.dumps({{'first_answer_ms': first_ms, 'before': empty, 'after': memory
     return result
 
 
-def measure(folder: Path, n: int, kind: Any, target: float, n_queries: int) -> dict[str, Any]:
-    """Build, store, open again and ask; return all figures."""
-    cloud = Cloud()
-    queries = np.concatenate([rows for _, rows in cloud.draw(n_queries, seed=2)])
+def build(folder: Path, cloud: Cloud, n: int, kind: Any, target: float) -> int:
+    """Build and store the index; return the largest memory that this took, in MB."""
     built = build_index(
         cloud.draw(n, seed=1),
         dim=DIM,
@@ -193,7 +191,16 @@ def measure(folder: Path, n: int, kind: Any, target: float, n_queries: int) -> d
     )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     publish_index(folder, "content", built, model="", revision=0, calibration={})
+    return peak_mb
+
+
+def measure(folder: Path, n: int, kind: Any, target: float, n_queries: int) -> dict[str, Any]:
+    """Build, store, open again and ask; return all figures."""
+    cloud = Cloud()
+    queries = np.concatenate([rows for _, rows in cloud.draw(n_queries, seed=2)])
     np.save(folder / "queries.npy", queries)
+    is_kept = (folder / "content.json").exists()
+    peak_mb = None if is_kept else build(folder, cloud, n, kind, target)
     index, _ = open_index(folder, "content")
     hits: Hits = index.search(queries, K)
     truth = exact_hits(index.rows, queries, K, None).ids
@@ -233,7 +240,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1_000)
     parser.add_argument("--kind", choices=["auto", "exact", "pq", "clusters"], default="auto")
     parser.add_argument("--target", type=float, default=0.98)
-    parser.add_argument("--folder", type=Path, help="where the index is written and kept")
+    parser.add_argument("--folder", type=Path, help="where the index is kept, for another run")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)

@@ -1,6 +1,8 @@
 """Indexes on disk: whole, checked, replaced in one step."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,3 +216,17 @@ def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     index = built("exact", ROWS)
     with pytest.raises(EnvironmentFault, match="could not be written"):
         publish_index(tmp_path / "no", "content", index, model="m", revision=0, calibration={})
+
+
+def test_small_collections_are_searched_without_loading_faiss(tmp_path: Path) -> None:
+    publish(tmp_path, "exact")
+    code = f"""
+import sys
+from pathlib import Path
+from lookalike.index.files import open_index
+from lookalike.search.searcher import Searcher
+index, _ = open_index(Path({str(tmp_path)!r}), "content")
+index.search(index.vectors(index.ids[:1]), 3)
+sys.exit("faiss" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
