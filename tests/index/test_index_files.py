@@ -64,6 +64,15 @@ def test_rows_in_memory_are_written_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(opened.vectors(opened.ids), index.vectors(index.ids))
 
 
+def test_rows_written_elsewhere_are_copied(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "index"
+    elsewhere.mkdir()
+    folder.mkdir()
+    index = built("exact", ROWS, rows_file=new_rows_file(elsewhere, "content"))
+    publish_index(folder, "content", index, model="m", revision=0, calibration={})
+    assert check_index(folder, "content").facts.n == 250
+
+
 def test_publishing_replaces_and_cleans_up_only_its_own(tmp_path: Path) -> None:
     bystanders = ["content-wide-00000000.rows.npy", "layout-00000000.rows.npy", "notes.txt"]
     for name in bystanders:

@@ -95,7 +95,9 @@ def publish_index(
         EnvironmentFault: If the disk is full or permission is missing; the index before is still
             valid.
     """
-    rows_file = index.rows.path or _write_rows(new_rows_file(folder, descriptor), index.rows)
+    rows_file = index.rows.path
+    if rows_file is None or rows_file.parent != folder:
+        rows_file = _write_rows(new_rows_file(folder, descriptor), index.rows)
     stem = rows_file.name.removesuffix(_ROWS)
     paths = [rows_file, folder / f"{stem}{_IDS}"]
     write_atomically(paths[1], _array_bytes(index.rows.stored_ids))
@@ -108,6 +110,7 @@ def publish_index(
     ids = index.rows.stored_ids
     max_id = int(ids[-1]) if len(ids) else -1
     files = {path.name: _record(path) for path in paths}
+    _flush(rows_file)
     card = IndexCard(descriptor, model, revision, max_id, index.facts, files, calibration)
     failpoint("index.recorded")
     write_atomically(folder / f"{descriptor}.json", _to_json(card))
@@ -255,12 +258,18 @@ def _array_bytes(array: Ids) -> bytes:
 
 def _record(path: Path) -> FileRecord:
     try:
-        sync_file(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileRecord(path.stat().st_size, digest)
     except OSError as error:
-        raise environment_fault(error, f"{path} could not be read back") from error
+        raise environment_fault(error, f"{path} could not be read") from error
+
+
+def _flush(path: Path) -> None:
+    try:
+        sync_file(path)
+    except OSError as error:
+        raise environment_fault(error, f"{path} could not be written") from error
 
 
 def _to_json(card: IndexCard) -> bytes:
