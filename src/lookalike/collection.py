@@ -293,7 +293,6 @@ class Collection:
         `indexes` lists, for each descriptor, the kind of index, the images in it and beside it,
         and the recall that was measured when it was built.
         """
-        files = (path for path in self.path.rglob("*") if path.is_file())
         return {
             "path": str(self.path),
             "format": self.manifest.format,
@@ -306,7 +305,7 @@ class Collection:
             "descriptors": dict(self.catalog.descriptors),
             "revision": self.catalog.revision,
             "indexes": [asdict(state) for state in self._shelf.states()],
-            "bytes": sum(path.stat().st_size for path in files),
+            "bytes": self._folder.n_bytes,
         }
 
     def images(self, ids: Sequence[int] | Ids) -> list[ImageRecord]:

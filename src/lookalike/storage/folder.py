@@ -11,6 +11,7 @@ collection is either there or not::
     writer.lock          says who is writing
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -109,6 +110,15 @@ class CollectionFolder:
     def thumbnails(self) -> Path:
         """Derived small pictures; may be missing."""
         return self.path / "thumbnails.sqlite"
+
+    @property
+    def n_bytes(self) -> int:
+        """Length of all files in it."""
+        total = 0
+        for path in self.path.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # what a writer has just replaced
+                total += path.stat().st_size if path.is_file() else 0
+        return total
 
     def leftovers(self) -> list[Path]:
         """Return what killed writers left: temporary files, and index files of no use."""
