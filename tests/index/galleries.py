@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 from lookalike.arrays import Embeddings, Ids, normalize
+from lookalike.index import tuning
 from lookalike.index.building import build_index
 from lookalike.index.exact import RowsIndex
 
@@ -30,5 +32,7 @@ def batches(ids: Ids, rows: Embeddings, size: int = 70) -> Iterator[tuple[Ids, E
 
 
 def built(kind: str, rows: Embeddings, **options: object) -> RowsIndex:
-    ids = spaced_ids(len(rows))
-    return build_index(batches(ids, rows), dim=rows.shape[1], n=len(rows), kind=kind, **options)
+    stream = batches(spaced_ids(len(rows)), rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "_N_QUERIES", 100)  # checking shapes makes searches slow
+        return build_index(stream, dim=rows.shape[1], n=len(rows), kind=kind, **options)

@@ -5,7 +5,6 @@ import pytest
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, normalize
 from lookalike.errors import MismatchError, UsageError
-from lookalike.index import tuning
 from lookalike.index.base import Hits, VectorIndex
 from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
 from lookalike.index.tail import TailedIndex
@@ -33,9 +32,7 @@ def large() -> dict[str, VectorIndex]:
     ids = spaced_ids(LARGE)
     base = built("clusters", rows[:-100], members=2000)
     tailed = TailedIndex(base, ids[-100:], rows[-100:], ids[:5])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning, "_N_QUERIES", 200)  # checking shapes makes the searches slow
-        return {**{kind: built(kind, rows) for kind in KINDS}, "tailed": tailed}
+    return {**{kind: built(kind, rows) for kind in KINDS}, "tailed": tailed}
 
 
 def new_queries(n: int = 20) -> Embeddings:
@@ -206,9 +203,9 @@ def test_an_empty_collection_gives_no_hits(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_embeddings_and_zeros_are_no_trouble(kind: str) -> None:
-    same = built(kind, np.ones((1000, 8), np.float32))
+    same = built(kind, np.ones((1000, 8), np.float32), members=200)
     assert same.search(same.vectors(same.ids[:1]), 4).ids.tolist() == [same.ids[:4].tolist()]
-    zeros = built(kind, np.zeros((1000, 8), np.float32))
+    zeros = built(kind, np.zeros((1000, 8), np.float32), members=200)
     assert zeros.search(np.zeros((1, 8), np.float32), 3).scores.tolist() == [[0.0, 0.0, 0.0]]
 
 

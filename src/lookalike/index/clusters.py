@@ -121,8 +121,8 @@ class ClusterIndex(RowsIndex):
         """Return the shortest run of clusters, nearest first, that satisfies both rules."""
         is_narrow = 2 * passing.n < len(self._codes)
         members = self.facts.filtered_members if is_narrow else self.facts.members
-        # More hits lie in more clusters.
-        members = min(round(members * max(1.0, (k / TUNED_K) ** 0.5)), passing.n)
+        # More hits lie in more clusters; measured, recall stays the same for 100 and 1,000 hits.
+        members = min(members * max(k, TUNED_K) // TUNED_K, passing.n)
         for count in (_FIRST_CLUSTERS, self._codes.n_clusters):
             clusters, nearness = self._codes.nearest_clusters(query, count)
             enough = int(passing.sizes[clusters].cumsum().searchsorted(members)) + 1
