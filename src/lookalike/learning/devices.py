@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from lookalike.errors import EnvironmentFault
-from lookalike.learning.recipes import DeviceName, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Device:
         return f"{self.name} in {'bfloat16' if self.has_bfloat16 else 'float32'}"
 
 
-def choose_device(name: DeviceName, precision: Precision) -> Device:
+def choose_device(name: str, precision: str) -> Device:
     """Return the device of that name; `auto` prefers CUDA, and bfloat16 where it is in hardware.
 
     Raises:

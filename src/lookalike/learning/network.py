@@ -1,7 +1,7 @@
 """The network: a backbone, a label head and a code head."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import torch
 from jaxtyping import Float
@@ -35,7 +35,9 @@ class Network(nn.Module):
     """Predicts labels and layout code of a picture.
 
     The label head sees features pooled over the whole picture, so `content` says what is there;
-    the code head sees every cell of the feature map in its place, so `layout` says where.
+    the code head sees every cell of the feature map in its place, so `layout` says where. Each has
+    a last block of its own: with one in common, pictures were alike in `content` for their layout
+    too, and fewer of the nearest shared a class.
     """
 
     mean: Float[Tensor, "1 3 1 1"]
@@ -58,19 +60,27 @@ class Network(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
         """Return the prediction for RGB images with values from 0 to 255."""
-        feature_map = self.backbone((images - self.mean) / _DEVIATION)
+        shared = self.backbone((images - self.mean) / _DEVIATION)
+        feature_map = self.backbone.last_block(shared)
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
         content = self.projection(pooled)
-        return Prediction(
-            content.float(), self.label_head(content).float(), self._code(feature_map)
-        )
+        return Prediction(content.float(), self.label_head(content).float(), self._code(shared))
 
-    def _code(self, feature_map: Tensor) -> Tensor | None:
+    def _code(self, shared: Tensor) -> Tensor | None:
         if self.code_features is None or self.code_head is None:
             return None
-        code: Tensor = self.code_head(self.code_features(feature_map))
+        code: Tensor = self.code_head(self.code_features(shared))
         return code.float()
+
+    @property
+    def read_outs(self) -> tuple[nn.Linear, ...]:
+        """The linear layers that content and labels are read from; they are trained apart.
+
+        Steps of equal size in all directions, as matrices get, spread what little tells classes
+        apart over all of `content`: fewer of the nearest pictures shared a class.
+        """
+        return (cast(nn.Linear, self.projection[0]), self.label_head)
 
     @torch.no_grad()
     def rescale_code(
@@ -94,6 +104,7 @@ def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
 
 def _code_features(backbone: ResidualBackbone) -> nn.Module:
     return nn.Sequential(
+        backbone.new_block(),
         nn.Conv2d(backbone.n_channels, _CODE_CHANNELS, 1, bias=False),
         nn.BatchNorm2d(_CODE_CHANNELS),
         nn.ReLU(),

@@ -1,7 +1,7 @@
 """How weights move: orthogonalized momentum for matrices, AdamW for everything else."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, cast
 
 import torch
@@ -30,6 +30,7 @@ class Muon(torch.optim.Optimizer):
         learning_rate: `η`, shared by both rules.
         weight_decay: `λ`, decoupled, for matrices only.
         is_bfloat16: Whether matrices are orthogonalized in bfloat16.
+        by_adam: Modules whose matrices are moved by AdamW all the same.
 
     References:
         K. Jordan and others, *Muon: An optimizer for hidden layers in neural networks*, 2024;
@@ -45,16 +46,21 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float,
         *,
         is_bfloat16: bool = False,
+        by_adam: Collection[nn.Module] = (),
     ) -> None:
         matrices: list[Tensor] = []
+        read_outs: list[Tensor] = []
         others: list[Tensor] = []
         for module in (part for whole in modules for part in whole.modules()):
             for parameter in module.parameters(recurse=False):
                 is_matrix = parameter.ndim > 1 and not isinstance(module, nn.Embedding)
-                if parameter.requires_grad:
-                    (matrices if is_matrix else others).append(parameter)
+                if parameter.requires_grad and is_matrix:
+                    (read_outs if module in by_adam else matrices).append(parameter)
+                elif parameter.requires_grad:
+                    others.append(parameter)
         groups = [
             {"params": matrices, "is_matrix": True, "weight_decay": weight_decay},
+            {"params": read_outs, "is_matrix": False, "weight_decay": weight_decay},
             {"params": others, "is_matrix": False, "weight_decay": 0.0},
         ]
         self._dtype = torch.bfloat16 if is_bfloat16 else torch.float32

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.learning.losses import Scalar, map_loss, sigmoid_map_loss
-from lookalike.learning.recipes import MapInput, Recipe
+from lookalike.learning.recipes import Recipe
 
 _EMBEDDING_DIM: Final = 16
 _WIDTH: Final = 48
@@ -144,7 +144,7 @@ def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
     return build(table, n_classes + 1, recipe)
 
 
-def _input_table(n_classes: int, map_input: MapInput) -> nn.Embedding:
+def _input_table(n_classes: int, map_input: str) -> nn.Embedding:
     """Rows: background, the classes, void. One-hot is a table that does not learn."""
     if map_input == "embedding":
         return nn.Embedding(n_classes + 2, _EMBEDDING_DIM)

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from lookalike.learning.devices import Device
 from lookalike.learning.losses import Scalar
+from lookalike.learning.network import Network
 from lookalike.learning.optimizers import Muon
 from lookalike.learning.pictures import Pictures
 from lookalike.learning.recipes import Recipe
@@ -54,6 +55,7 @@ class Material:
             yield order[step * self.batch_size : (step + 1) * self.batch_size]
 
 
+@runtime_checkable
 class Stage(Protocol):
     """What the training loop asks of a stage.
 
@@ -91,7 +93,7 @@ def learning_rate_factor(step: int, n_steps: int) -> float:
 
     Example:
         >>> [round(learning_rate_factor(step, 100), 2) for step in (0, 9, 55, 99)]
-        [0.1, 1.0, 0.5, 0.01]
+        [0.1, 1.0, 0.51, 0.01]
     """
     warm_up = max(1, round(_WARM_UP * n_steps))
     if step < warm_up:
@@ -108,6 +110,7 @@ def make_optimizer(modules: list[nn.Module], material: Material) -> torch.optim.
         recipe.learning_rate,
         recipe.weight_decay,
         is_bfloat16=material.device.has_bfloat16,
+        by_adam=[layer for m in modules if isinstance(m, Network) for layer in m.read_outs],
     )
 
 
