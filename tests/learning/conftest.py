@@ -1,0 +1,9 @@
+"""One thread, because the nets are tiny and other tests run beside."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
