@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from lookalike.demo import FULL, MARKER, QUICK, WITH, WITHOUT, _clear, run_demo
+from lookalike.demo import BOTH, CONTENT, FULL, MARKER, QUICK, WITHOUT, _clear, run_demo
 from lookalike.errors import UsageError
 
 
@@ -45,13 +45,13 @@ def test_the_quick_demo_does_less_of_everything():
 def test_the_quick_demo_shows_the_whole_idea(tmp_path):
     pytest.importorskip("torch")
     result = run_demo(tmp_path / "demo", quick=True)
-    assert set(result.evaluations) == {WITH, WITHOUT}
+    assert list(result.evaluations) == [BOTH, CONTENT, WITHOUT]
     assert result.report.is_file()
     assert result.sheet.is_file()
     told = json.loads((tmp_path / "demo" / MARKER).read_text())
     assert set(told) == {
-        *("systems", "comparison", "learned", "folder", "report", "contact_sheet", "seconds")
+        *("systems", "comparisons", "learned", "folder", "report", "contact_sheet", "seconds")
     }
-    layout = told["comparison"]["layout_miou_at_k"]["10"]
+    layout = told["comparisons"][BOTH]["layout_miou_at_k"]["10"]
     assert layout["difference"] > 0
     assert layout["p_value"] < 0.05

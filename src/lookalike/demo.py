@@ -19,10 +19,10 @@ from lookalike.datasets import Dataset, open_dataset
 from lookalike.datasets.scenes import write_scenes
 from lookalike.errors import UsageError
 from lookalike.evaluation.measurements import Comparison, Evaluation, compare
-from lookalike.evaluation.protocol import evaluate
+from lookalike.evaluation.protocol import System, evaluate
 from lookalike.evaluation.report import write_comparison
 from lookalike.evaluation.truth import ground_truth
-from lookalike.judging import ids_by_hash, same_pictures
+from lookalike.judging import CollectionSystem, ids_by_hash, same_pictures
 from lookalike.learning.recipes import demo_recipe, learn
 from lookalike.model_folder import ModelCard
 from lookalike.progress import SILENT, Progress
@@ -30,10 +30,15 @@ from lookalike.progress import SILENT, Progress
 MARKER: Final = "demo.json"
 """Tells a folder made by the demo, which may be made anew, from a person's own."""
 
-WITH: Final = "with self-encoding"
-WITHOUT: Final = "without"
-STEMS: Final = {WITH: "with", WITHOUT: "without"}
-"""Names of the systems in file names."""
+BOTH: Final = "content + layout"
+CONTENT: Final = "content alone"
+WITHOUT: Final = "no self-encoding"
+"""The systems: the model with self-encoding by both of its descriptors and by `content` alone, and
+the `content` of the model without, which has no other."""
+
+WITH_STEM: Final = "with"
+WITHOUT_STEM: Final = "without"
+"""The two models in file names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +65,16 @@ class DemoResult:
     """What the demo measured and wrote.
 
     Attributes:
-        evaluations: By system, `WITH` and `WITHOUT` self-encoding.
-        comparison: The first minus the second.
-        cards: Model card of each system.
+        evaluations: By system: `BOTH`, `CONTENT`, `WITHOUT`.
+        comparisons: Each of the first two minus the last.
+        cards: Model card of each model, by its name in file names.
         folder: Where everything lies.
         report: The HTML report.
         seconds: Duration.
     """
 
     evaluations: Mapping[str, Evaluation]
-    comparison: Comparison
+    comparisons: Mapping[str, Comparison]
     cards: Mapping[str, ModelCard]
     folder: Path
     report: Path
@@ -84,7 +89,7 @@ class DemoResult:
         """Everything a program would want to know."""
         return {
             "systems": {name: found.to_json() for name, found in self.evaluations.items()},
-            "comparison": self.comparison.to_json(),
+            "comparisons": {name: found.to_json() for name, found in self.comparisons.items()},
             "learned": {name: dict(card.measured) for name, card in self.cards.items()},
             "folder": str(self.folder),
             "report": str(self.report),
@@ -115,18 +120,17 @@ def run_demo(
     write_scenes(folder / "gallery", scale.gallery_scenes, 2000 + seed, progress=progress)
     gallery = open_dataset(folder / "gallery")
     cards = _learn_both(folder, open_dataset(folder / "learn"), quick, seed, progress)
-    collections = {name: _index(folder, name, progress) for name in cards}
-    reference = collections[WITH]
+    collections = {stem: _index(folder, stem, progress) for stem in cards}
+    reference = collections[WITH_STEM]
     truth = ground_truth(gallery, ids_by_hash(reference, gallery), progress=progress)
+    systems: dict[str, System] = {
+        BOTH: CollectionSystem(reference),
+        CONTENT: CollectionSystem(reference, {"content": 1.0}),
+        WITHOUT: same_pictures(collections[WITHOUT_STEM], truth, reference),
+    }
     found = {
-        name: evaluate(
-            same_pictures(collection, truth, reference),
-            truth,
-            n_queries=scale.queries,
-            seed=seed,
-            progress=progress,
-        )
-        for name, collection in collections.items()
+        name: evaluate(system, truth, n_queries=scale.queries, seed=seed, progress=progress)
+        for name, system in systems.items()
     }
     report = write_comparison(
         folder / "report",
@@ -138,7 +142,7 @@ def run_demo(
     )
     result = DemoResult(
         evaluations=found,
-        comparison=compare(found[WITH], found[WITHOUT]),
+        comparisons={name: compare(found[name], found[WITHOUT]) for name in (BOTH, CONTENT)},
         cards=cards,
         folder=folder,
         report=report,
@@ -165,18 +169,17 @@ def _learn_both(
     folder: Path, scenes: Dataset, quick: bool, seed: int, progress: Progress
 ) -> dict[str, ModelCard]:
     return {
-        name: learn(
+        stem: learn(
             scenes,
             folder / f"model-{stem}",
             demo_recipe(quick, seed=seed, code_weight=weight),
             progress=progress,
         )
-        for name, stem, weight in ((WITH, STEMS[WITH], 1.0), (WITHOUT, STEMS[WITHOUT], 0.0))
+        for stem, weight in ((WITH_STEM, 1.0), (WITHOUT_STEM, 0.0))
     }
 
 
-def _index(folder: Path, name: str, progress: Progress) -> Collection:
-    stem = STEMS[name]
+def _index(folder: Path, stem: str, progress: Progress) -> Collection:
     model = folder / f"model-{stem}"
     collection = Collection.create(folder / f"gallery-{stem}.lookalike", model=model)
     collection.add(folder / "gallery" / "images", progress=progress)

@@ -125,14 +125,14 @@ def show_demo(result: "DemoResult") -> None:
     """Show the demo's comparison, and what to type next."""
     show_measures(result.evaluations, result.report.parent)
     rows = []
-    first = next(iter(result.evaluations.values()))
-    for measure in first.headline:
-        paired = result.comparison.differences[measure]
-        interval = f"[{paired.difference.low:+.3f}, {paired.difference.high:+.3f}]"
-        rows.append(
-            (measure.label, f"{paired.difference.mean:+.3f}  {interval}", f"{paired.p_value:.4f}")
-        )
-    show_table(("with minus without", "difference", "p (paired)"), rows)
+    for name, comparison in result.comparisons.items():
+        for measure in next(iter(result.evaluations.values())).headline:
+            paired = comparison.differences[measure]
+            interval = f"[{paired.difference.low:+.3f}, {paired.difference.high:+.3f}]"
+            difference = f"{paired.difference.mean:+.3f}  {interval}"
+            rows.append((name, measure.label, difference, f"{paired.p_value:.4f}"))
+    headings = ("against no self-encoding", "measure", "difference", "p (paired)")
+    show_table(headings, rows)
     gallery = result.folder / "gallery-with.lookalike"
     say(
         f"contact sheet: {result.sheet}\n"

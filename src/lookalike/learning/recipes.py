@@ -3,6 +3,7 @@
 Importing this module does not import PyTorch; `learn` does.
 """
 
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -188,6 +189,9 @@ def learn(
         EnvironmentFault: If the device is not there or the disk is full.
         ModelError: If the exported model does not compute what the trained one does.
     """
+    # Threads that wait for work must sleep: spinning ones slow each other down twentyfold as soon
+    # as another program wants the processors. PyTorch's threads read this once, when loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         # PyTorch is an optional extra and slow to import; recipes are read without it.
         from lookalike.learning.training import train  # noqa: PLC0415
