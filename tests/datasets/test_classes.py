@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.datasets.tiny_sets import save_picture
 
 from lookalike.datasets import parquet
 from lookalike.datasets.classes import is_folders, open_folders, open_table
 from lookalike.datasets.parquet import open_parquet
 from lookalike.errors import DatasetError, MissingExtraError, UsageError
+from tests.datasets.tiny_sets import save_picture
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
-from tests.datasets.tiny_sets import CAPTIONS, box, coco, save_picture, write_coco
 
 from lookalike.datasets.base import palette
 from lookalike.datasets.coco import open_coco
 from lookalike.datasets.regions import Region, paint, parse_shape
 from lookalike.datasets.scenes import PALETTE, write_scenes
 from lookalike.errors import DatasetError
+from tests.datasets.tiny_sets import CAPTIONS, box, coco, save_picture, write_coco
 
 VOID = 255
 CAR, DOG, CAT = 1, 2, 3

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tests.datasets.tiny_sets import save_mask, save_picture
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"

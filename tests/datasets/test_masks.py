@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.datasets.tiny_sets import save_mask, save_picture
 
 from lookalike.datasets.masks import open_masks, read_legend
 from lookalike.errors import DatasetError
+from tests.datasets.tiny_sets import save_mask, save_picture
 
 LABELS = "0\tnull\n3\that\n7\tshoe\n"
 VALUES = [[0, 3, 3, 255], [7, 3, 3, 255], [7, 0, 0, 0]]

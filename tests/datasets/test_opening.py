@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.datasets.tiny_sets import coco, save_mask, save_picture, write_coco
 
 from lookalike.datasets import (
     ListedDataset,
@@ -17,6 +16,7 @@ from lookalike.datasets.base import palette
 from lookalike.datasets.opening import parse_spec
 from lookalike.datasets.pictures import find_pictures, read_geometry, read_picture
 from lookalike.errors import DatasetError, EnvironmentFault, ImageError, UsageError
+from tests.datasets.tiny_sets import coco, save_mask, save_picture, write_coco
 
 
 def write_kind(folder: Path, kind: str) -> Path:

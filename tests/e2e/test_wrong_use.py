@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from commands import lookalike
-from tests.tiny_model import write_tiny_model
-
 from conftest import paint
+
+from tests.tiny_model import write_tiny_model
 
 USAGE, ENVIRONMENT, NOT_A_COLLECTION, LOCKED, MISMATCH = 2, 3, 10, 11, 12
 

@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from tests import oracles
 
 from lookalike.errors import UsageError
 from lookalike.evaluation import clustering
 from lookalike.evaluation.clustering import pairwise_clustering
+from tests import oracles
 
 GOLDEN_LABELS = ({1, 2}, {2}, {3}, {1, 3}, {4}, {4, 2})
 GOLDEN_CLUSTERS = np.array([0, 0, 0, 1, 1, 1])

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from tests.rankers import ExactRanking
 
 from lookalike.datasets import open_dataset
 from lookalike.datasets.scenes import write_scenes
 from lookalike.evaluation import Measure, RandomOrder, compare, evaluate, ground_truth, write_report
 from lookalike.images.decoding import decode
 from lookalike.images.scanning import content_hash
+from tests.rankers import ExactRanking
 
 
 def test_label_maps_find_layouts_and_random_order_does_not(tmp_path: Path):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests import oracles
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.graded import dcg_at_k, exponential_gain, linear_gain, ndcg_at_k
+from tests import oracles
 
 GOLDEN = np.array([[3, 2, 3, 0, 1, 2]])
 

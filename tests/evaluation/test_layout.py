@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests import oracles
 
 from lookalike.arrays import NO_ID, VOID
 from lookalike.errors import UsageError
@@ -11,6 +10,7 @@ from lookalike.evaluation.layout import (
     mean_overlap_at_k,
     shrink_label_map,
 )
+from tests import oracles
 
 
 def random_maps(rng: np.random.Generator, n: int, size: int, n_values: int = 4) -> np.ndarray:

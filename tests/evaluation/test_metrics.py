@@ -2,7 +2,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from tests import oracles
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.metrics import (
@@ -22,6 +21,7 @@ from lookalike.evaluation.metrics import (
     recall_at_k,
     reciprocal_rank,
 )
+from tests import oracles
 
 GOLDEN = np.array([[1, 0, 1, 1, 0, 0, 0, 1, 0, 0]], dtype=bool)
 FIVE = np.array([5])

@@ -2,9 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from tests import oracles
-from tests.evaluation.truths import random_truth
-from tests.rankers import ExactRanking
 
 from lookalike.arrays import NO_ID, Ids
 from lookalike.errors import DatasetError, UsageError
@@ -14,6 +11,9 @@ from lookalike.evaluation.protocol import RandomOrder, System, draw_queries, eva
 from lookalike.evaluation.rankings import Measure
 from lookalike.evaluation.truth import GroundTruth
 from lookalike.index.base import Hits
+from tests import oracles
+from tests.evaluation.truths import random_truth
+from tests.rankers import ExactRanking
 
 
 def label_ranking(truth: GroundTruth, noise: float, seed: int = 0) -> ExactRanking:

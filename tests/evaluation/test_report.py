@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.evaluation.truths import random_truth
-from tests.rankers import ExactRanking
 
 from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.evaluation.clustering import pairwise_clustering
@@ -18,6 +16,8 @@ from lookalike.evaluation.protocol import RandomOrder, evaluate
 from lookalike.evaluation.rankings import Measure
 from lookalike.evaluation.report import write_comparison, write_report
 from lookalike.evaluation.truth import GroundTruth
+from tests.evaluation.truths import random_truth
+from tests.rankers import ExactRanking
 
 AP = Measure("mean_average_precision")
 

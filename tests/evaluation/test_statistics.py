@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests import oracles
 
 from lookalike.errors import UsageError
 from lookalike.evaluation import statistics
@@ -11,6 +10,7 @@ from lookalike.evaluation.statistics import (
     paired_difference,
     paired_differences,
 )
+from tests import oracles
 
 
 def test_interval_is_about_two_standard_errors_wide_on_each_side():

@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests import tiny_model
-from tests.tiny_model import DIM, GRID, SIZE, build_onnx, paint, write_tiny_model
 
 from lookalike.errors import MissingExtraError, ModelError, UsageError
 from lookalike.features import model as model_module
 from lookalike.features import runtimes
 from lookalike.features.model import Model
 from lookalike.model_folder import CARD, NETWORK, SELF_DECODER, SELF_ENCODER, write_card
+from tests import tiny_model
+from tests.tiny_model import DIM, GRID, SIZE, build_onnx, paint, write_tiny_model
 
 
 @pytest.fixture

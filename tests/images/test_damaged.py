@@ -3,10 +3,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.damaged import write_damaged
 
 from lookalike.images.scanning import FoundFile, SkippedFile, scan
 from lookalike.images.workers import DecodedFile, DecodePool
+from tests.damaged import write_damaged
 
 
 def peak_memory(pid: int) -> int:

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from tests.images.painted import encoded, noise, painted, png, shaded
-from tests.images.profiles import BLUE, GREEN, RED, gray_profile, matrix_profile
 
 from lookalike.errors import ImageError, ImageLimitError, UsageError
 from lookalike.images.decoding import FORMATS, DecodeLimits, decode, read_file
+from tests.images.painted import encoded, noise, painted, png, shaded
+from tests.images.profiles import BLUE, GREEN, RED, gray_profile, matrix_profile
 
 WHITE = (255, 255, 255)
 LOSSLESS = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "BMP": {}}

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.images.painted import encoded, painted
 
 from lookalike.errors import UsageError
 from lookalike.images.files import content_hash, display_path
 from lookalike.images.scanning import FoundFile, SkippedFile, scan
+from tests.images.painted import encoded, painted
 
 PNG = encoded(painted(), "PNG")
 

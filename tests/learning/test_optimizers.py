@@ -49,9 +49,23 @@ def test_a_step_of_a_matrix_has_the_size_of_the_rule_and_decays():
 def test_convolutions_are_matrices_of_their_filters():
     torch.manual_seed(0)
     optimizer = Muon([nn.Conv2d(3, 4, 3)], learning_rate=0.1, weight_decay=0.0)
-    matrices, others = (group["params"] for group in optimizer.param_groups)
+    matrices, read_outs, others = (group["params"] for group in optimizer.param_groups)
     assert [p.shape for p in matrices] == [(4, 3, 3, 3)]
+    assert read_outs == []
     assert [p.shape for p in others] == [(4,)]
+
+
+def test_matrices_may_be_left_to_adamw_with_weight_decay():
+    torch.manual_seed(0)
+    linear, twin = nn.Linear(5, 3, bias=False), nn.Linear(5, 3, bias=False)
+    twin.load_state_dict(linear.state_dict())
+    ours = Muon([nn.Sequential(linear)], learning_rate=0.1, weight_decay=0.5, by_adam=[linear])
+    theirs = torch.optim.AdamW(twin.parameters(), lr=0.1, weight_decay=0.5)
+    inputs = torch.randn(7, 5)
+    for module, optimizer in ((linear, ours), (twin, theirs)):
+        module(inputs).square().sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(linear.weight, twin.weight)
 
 
 def test_what_needs_no_gradient_is_left_alone():

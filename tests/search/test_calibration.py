@@ -3,12 +3,12 @@ import math
 
 import numpy as np
 import pytest
-from tests.index.galleries import clustered, spaced_ids
 
 from lookalike.arrays import normalize
 from lookalike.errors import DamagedCollectionError
 from lookalike.index.exact import ExactIndex, exact_index
 from lookalike.search.calibration import Calibration, fit_calibration, fit_similarities
+from tests.index.galleries import clustered, spaced_ids
 
 
 def grid() -> np.ndarray:

@@ -6,15 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.index.galleries import KINDS, built, clustered, spaced_ids
-from tests.oracles_search import inner_product, query_point
-from tests.search.painters import (
-    ColorEncoder,
-    calibrations_of,
-    color_searcher,
-    painted,
-    searcher_of,
-)
 
 from lookalike.arrays import NO_ID, Embeddings
 from lookalike.errors import LookalikeError, MismatchError, UsageError
@@ -25,6 +16,15 @@ from lookalike.search.calibration import fit_calibration
 from lookalike.search.queries import Example, FileExample, IdExample, PixelsExample, Query
 from lookalike.search.query_embeddings import combine
 from lookalike.search.searcher import Searcher
+from tests.index.galleries import KINDS, built, clustered, spaced_ids
+from tests.oracles_search import inner_product, query_point
+from tests.search.painters import (
+    ColorEncoder,
+    calibrations_of,
+    color_searcher,
+    painted,
+    searcher_of,
+)
 
 RED, GREEN, BLUE, GRAY = (250, 20, 20), (20, 250, 20), (20, 20, 250), (120, 120, 120)
 PICTURES = [painted(a, b) for a in (RED, GREEN, BLUE, GRAY) for b in (RED, GREEN, BLUE, GRAY)]

@@ -2,6 +2,10 @@ import sqlite3
 
 import numpy as np
 import pytest
+
+from lookalike.errors import MismatchError, UsageError
+from lookalike.storage.catalog import Catalog
+from lookalike.storage.records import Batch, FileRecord
 from tests.storage.stored import (
     DESCRIPTORS,
     batch_of,
@@ -14,10 +18,6 @@ from tests.storage.stored import (
     skipped,
     vectors_of,
 )
-
-from lookalike.errors import MismatchError, UsageError
-from lookalike.storage.catalog import Catalog
-from lookalike.storage.records import Batch, FileRecord
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.storage.stored import DESCRIPTORS, batch_of, content_of, file_of, vectors_of
 
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import Batch
+from tests.storage.stored import DESCRIPTORS, batch_of, content_of, file_of, vectors_of
 
 FOLDERS = ["/a", "/a/b", "/a/bc", "/c"]
 paths = st.builds("{}/{}".format, st.sampled_from(FOLDERS), st.sampled_from("xyz"))

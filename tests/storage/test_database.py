@@ -9,8 +9,6 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
-from tests.storage.stored import DESCRIPTORS, batch_of, files_by_content, index
 
 from lookalike.errors import (
     CollectionLockedError,
@@ -22,6 +20,8 @@ from lookalike.errors import (
 )
 from lookalike.storage import database, migrations
 from lookalike.storage.catalog import Catalog
+from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
+from tests.storage.stored import DESCRIPTORS, batch_of, files_by_content, index
 
 TREE = {"/photos/a": "red", "/photos/b": "blue"}
 

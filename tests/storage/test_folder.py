@@ -2,9 +2,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.killing import failpoints_of, kill_at
-from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
-from tests.storage.stored import DESCRIPTORS
 
 from lookalike.errors import (
     CollectionLockedError,
@@ -25,6 +22,9 @@ from lookalike.storage.folder import (
     open_folder,
 )
 from lookalike.storage.lock import LOCK, WriterLock
+from tests.killing import failpoints_of, kill_at
+from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
+from tests.storage.stored import DESCRIPTORS
 
 SPECS = {name: DescriptorSpec(1, dim) for name, dim in DESCRIPTORS.items()}
 

@@ -6,10 +6,6 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from tests.killing import failpoints_of, kill_at
-from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
-from tests.storage.stored import content_of, failed, index, vectors_of
-from tests.storage.test_folder import SPECS, write_model
 
 from lookalike.errors import CollectionLockedError, NotACollectionError
 from lookalike.index.building import build_index
@@ -22,6 +18,10 @@ from lookalike.storage.folder import create_folder
 from lookalike.storage.integrity import verify
 from lookalike.storage.lock import WriterLock
 from lookalike.storage.records import Batch
+from tests.killing import failpoints_of, kill_at
+from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
+from tests.storage.stored import content_of, failed, index, vectors_of
+from tests.storage.test_folder import SPECS, write_model
 
 TREE = {"/photos/a": "red", "/photos/b": "blue", "/photos/c": "blue"}
 

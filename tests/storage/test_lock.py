@@ -6,10 +6,10 @@ import sys
 import threading
 
 import pytest
-from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
 
 from lookalike.errors import CollectionLockedError, EnvironmentFault
 from lookalike.storage.lock import LOCK, WriterLock, is_locked
+from tests.storage.permissions import forbid_writing, ordinary_user, public_folder
 
 HOLD = """
 import sys
