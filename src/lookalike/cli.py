@@ -295,6 +295,10 @@ def learn(
     epochs: Annotated[
         int | None, option("--epochs", show_default="by size", help="Passes over the pictures.")
     ] = None,
+    self_encoder_epochs: Annotated[
+        int | None,
+        option("--self-encoder-epochs", show_default="by size", help="Passes over label maps."),
+    ] = None,
     image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
     batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
     learning_rate: Annotated[float, option("--learning-rate", help="Largest of the run.")] = 2e-3,
@@ -318,6 +322,7 @@ def learn(
         map_input=map_input,
         code_weight=code_weight,
         epochs=epochs,
+        self_encoder_epochs=self_encoder_epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
