@@ -73,8 +73,9 @@ class IndexFacts:
             clusters.
         filtered_members: The same under a filter that less than half of the images pass; only
             those that pass count.
-        reach: A cluster is visited in any case if its center is at most this much less similar
-            to the query than the nearest center.
+        reach: A cluster is also visited if its center is at most this much less similar to the
+            query than the nearest center.
+        most_clusters: So many clusters are visited at most because of their reach.
         refine: Candidates compared exactly for each hit asked for; 0 where all are.
         build_seconds: Time the build took.
     """
@@ -89,6 +90,7 @@ class IndexFacts:
     members: int = 0
     filtered_members: int = 0
     reach: float = 0.0
+    most_clusters: int = 0
     refine: int = 0
     build_seconds: float = 0.0
 

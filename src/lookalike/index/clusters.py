@@ -3,14 +3,15 @@
 The published method stops at the first cluster with which N images have been met. Two readings of
 it are offered. `list` gives these N images as they come, cluster by cluster. `ranked`, the default,
 gathers many more than are asked for and ranks them: clusters are visited until `members` images
-*that pass the filter* have been met, and beyond that as long as their centers are within `reach`
-of the nearest. The second rule is not in the method; for the same recall it visits several times
-fewer images than a fixed number of clusters, since most queries lie well inside one cluster and
-few between many (`benchmarks/search.py`). Both numbers are tuned when the index is built.
+*that pass the filter* have been met, and beyond that, up to a limit, as long as their centers are
+within `reach` of the nearest. The second rule is not in the method; for the same recall it visits
+fewer images than a fixed number of clusters, half as many or less for most queries, since most
+lie well inside one cluster and few between many (`benchmarks/search.py`). All these numbers are
+tuned when the index is built.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -22,9 +23,6 @@ from lookalike.index.codes import ClusteredCodes
 from lookalike.index.exact import RowsIndex, exact_hits
 from lookalike.index.fast_scan import FEW_PASS, refined
 from lookalike.index.rows import Rows, contains
-
-_FIRST_CLUSTERS: Final = 64
-"""Clusters that are put in order at first; all of them if these turn out to be too few."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,11 +121,13 @@ class ClusterIndex(RowsIndex):
         members = self.facts.filtered_members if is_narrow else self.facts.members
         # More hits lie in more clusters; measured, recall stays the same for 100 and 1,000 hits.
         members = min(members * max(k, TUNED_K) // TUNED_K, passing.n)
-        for count in (_FIRST_CLUSTERS, self._codes.n_clusters):
+        most, everything = self.facts.most_clusters, self._codes.n_clusters
+        # Putting all in order takes longer than visiting the few that are mostly needed.
+        for count in (most + 1, 8 * most, everything):
             clusters, nearness = self._codes.nearest_clusters(query, count)
             enough = int(passing.sizes[clusters].cumsum().searchsorted(members)) + 1
             within = int((-nearness).searchsorted(self.facts.reach - nearness[0], "right"))
-            n = max(enough, within)
+            n = max(enough, min(within, most))
             if n < len(clusters) and clusters[n - 1] >= 0:
                 break
         return clusters[:n], nearness[:n]

@@ -8,7 +8,7 @@ work; rows of an odd dimension get a zero appended, which changes no inner produ
 """
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, final
 
 import faiss as faiss_module
@@ -218,13 +218,15 @@ class ClusteredCodes:
         row = _even_rows(query[None])
         _use_threads(1)
         found, scores = np.empty(depth, np.int64), np.empty(depth, np.float32)
-        # Parameters of the call rather than of the index: searches in other threads go on.
-        parameters = faiss.SearchParametersIVF(nprobe=len(clusters), sel=passing)
+        parameters = _probing(len(clusters))
+        if passing is not None:
+            parameters = faiss.SearchParametersIVF(nprobe=len(clusters), sel=passing)
         pointers = [faiss.swig_ptr(a) for a in (clusters, nearness, scores, found)]
         self.faiss_index.search_preassigned_c(
             1, faiss.swig_ptr(row), depth, *pointers, False, parameters
         )
-        return found[found >= 0]
+        # Where it finds fewer, FAISS fills up the end.
+        return found if found[-1] >= 0 else found[found >= 0]
 
     def selector(self, positions: Int64[ndarray, " passing"]) -> Any:
         """Return a filter that lets only the rows at `positions` pass."""
@@ -253,6 +255,12 @@ def exact_neighbors(
     _use_threads(len(rows))
     neighbors: ndarray = faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
     return neighbors
+
+
+@lru_cache(maxsize=1024)
+def _probing(n_clusters: int) -> Any:
+    """Return parameters of a call; those of the index would be shared by all threads."""
+    return faiss.SearchParametersIVF(nprobe=n_clusters)
 
 
 def _use_threads(n_rows: int) -> None:

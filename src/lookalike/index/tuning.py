@@ -28,11 +28,9 @@ _N_FILTERED: Final = 300
 _Z: Final = 1.645
 """Standard errors that leave 5 % below a one-sided interval."""
 
-_SHARE_OF_PROBING: Final = 0.8
-"""Share of what may be lost that is left to clusters not visited; codes may lose the rest."""
-
 _REFINE: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _REACH: Final = tuple(np.round(np.linspace(0, 2, 201), 2).tolist())
+_FEWEST_CLUSTERS: Final = 16
 _FEWEST_MEMBERS: Final = 1_000
 """Less is not tried: queries unlike anything in the collection need some room."""
 
@@ -118,22 +116,32 @@ def tuned_fast_scan(rows: Rows, codes: FlatCodes, facts: IndexFacts) -> FastScan
 def tuned_clusters(rows: Rows, codes: ClusteredCodes, facts: IndexFacts) -> ClusterIndex:
     """Return the index that visits as few images as the recall target allows.
 
-    The reach comes first, without a filter. Then the members under a filter that lets a tenth
-    pass: it takes away most of what is near, and the reach alone would stop too soon. Both leave
-    a fifth of what may be lost to the third number: how many candidates the codes may hand on.
+    What may be lost is spent in steps, each of which leaves something to the next. First, without
+    a filter, the most clusters that are visited however near they all are, and the reach within
+    which fewer are enough. Then the members under a filter that lets a tenth pass: it takes away
+    most of what is near, and the reach alone would stop too soon. Then the candidates that the
+    codes hand on.
 
     If `facts.members` is set it stays, with a filter and without, and the reach is 0.
     """
     sample, filtered = draw_sample(rows, facts.seed), _filtered_samples(rows, facts.seed)
     members = facts.members or min(_FEWEST_MEMBERS, len(rows))
     start = replace(facts, members=members, filtered_members=members, refine=_REFINE[-1])
-    index = ClusterIndex(rows, start, codes)
+    index = ClusterIndex(rows, replace(start, most_clusters=_FEWEST_CLUSTERS), codes)
     if not facts.members:
-        stricter = 1 - _SHARE_OF_PROBING * (1 - facts.recall_target)
-        index = _tuned(index, "reach", _REACH, [sample], stricter)
-        index = _tuned(index, "filtered_members", _steps(len(rows)), filtered, stricter)
+        index = index.with_facts(replace(index.facts, reach=_REACH[-1]))
+        most = _steps(_FEWEST_CLUSTERS, facts.n_clusters)
+        index = _tuned(index, "most_clusters", most, [sample], _less(facts, 0.4))
+        index = _tuned(index, "reach", _REACH, [sample], _less(facts, 0.8))
+        members_tried = _steps(_FEWEST_MEMBERS, len(rows))
+        index = _tuned(index, "filtered_members", members_tried, filtered, _less(facts, 0.8))
     index = _tuned(index, "refine", _REFINE, [sample, *filtered], facts.recall_target)
     return _measured(index, sample)
+
+
+def _less(facts: IndexFacts, share: float) -> float:
+    """Return the recall at which a share of what may be lost is lost."""
+    return 1 - share * (1 - facts.recall_target)
 
 
 def _filtered_samples(rows: Rows, seed: int) -> list[Sample]:
@@ -145,11 +153,17 @@ def _filtered_samples(rows: Rows, seed: int) -> list[Sample]:
     return [draw_sample(rows, seed, n_passing)] if 2 * n_passing < len(rows) else []
 
 
-def _steps(most: int) -> list[int]:
-    """Numbers of members to try: from 1,000, each about a third more than the last, to `most`."""
-    n_steps = max(2, round(np.log(max(1, most / _FEWEST_MEMBERS)) / np.log(4 / 3)))
-    steps = np.geomspace(min(_FEWEST_MEMBERS, most), most, n_steps)
-    return [round(step) for step in steps.tolist()]
+def _steps(fewest: int, most: int) -> list[int]:
+    """Numbers to try, each about a third more than the last.
+
+    Example:
+        >>> _steps(10, 40), _steps(10, 7)
+        ([10, 13, 17, 23, 30, 40], [7])
+    """
+    if fewest >= most:
+        return [most]
+    n_steps = 1 + round(np.log(most / fewest) / np.log(4 / 3))
+    return [round(step) for step in np.geomspace(fewest, most, max(2, n_steps)).tolist()]
 
 
 def _tuned(
