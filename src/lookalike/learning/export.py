@@ -1,9 +1,12 @@
 """From PyTorch to the model folder: ONNX files, checked against what was trained."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import jaxtyping
 import numpy as np
 import onnxruntime
 import torch
@@ -120,7 +123,7 @@ def export_model(
 def _write_onnx(
     path: Path, module: nn.Module, input_name: str, example: Tensor, outputs: list[str]
 ) -> None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unchecked_shapes():
         # The exporter through TorchScript is marked as old, but for these plain graphs it is
         # twenty times faster than its successor and folds normalization into convolutions.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -134,6 +137,17 @@ def _write_onnx(
             opset_version=_OPSET,
             dynamo=False,
         )
+
+
+@contextmanager
+def _unchecked_shapes() -> Iterator[None]:
+    """While a graph is traced sizes are tensors, which run-time shape checks cannot read."""
+    was_off = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", was_off)
 
 
 @torch.no_grad()
