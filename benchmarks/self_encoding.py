@@ -60,7 +60,7 @@ class Size:
     self_encoder_epochs: int
 
 
-FULL = Size(2000, 1000, 500, 200, 12, 16)
+FULL = Size(1600, 600, 400, 150, 8, 18)
 QUICK = Size(300, 200, 100, 40, 2, 2)
 
 
@@ -80,7 +80,7 @@ def run_seed(seed: int, size: Size, folder: Path) -> dict[str, Any]:
             seed=seed,
         )
         model = folder / name
-        card = learn(scenes, model, replace(recipe, **options), validate=gallery, progress=bars)
+        card = learn(scenes, model, replace(recipe, **options), progress=bars)
         learned[name] = dict(card.measured)
         collections[name] = _index(folder / f"{name}.lookalike", model, folder / "gallery")
     found = _evaluate(collections, gallery, size, seed)
