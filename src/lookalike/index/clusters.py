@@ -11,7 +11,7 @@ tuned when the index is built.
 """
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -23,6 +23,9 @@ from lookalike.index.codes import ClusteredCodes
 from lookalike.index.exact import RowsIndex, exact_hits
 from lookalike.index.fast_scan import FEW_PASS, refined
 from lookalike.index.rows import Rows, contains
+
+_FIRST_CLUSTERS: Final = 33
+"""Clusters that are put in order at first: what most queries need, and one to see the end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +126,7 @@ class ClusterIndex(RowsIndex):
         members = min(members * max(k, TUNED_K) // TUNED_K, passing.n)
         most, everything = self.facts.most_clusters, self._codes.n_clusters
         # Putting all in order takes longer than visiting the few that are mostly needed.
-        for count in (most + 1, 8 * most, everything):
+        for count in (_FIRST_CLUSTERS, most + 1, 8 * most, everything):
             clusters, nearness = self._codes.nearest_clusters(query, count)
             enough = int(passing.sizes[clusters].cumsum().searchsorted(members)) + 1
             within = int((-nearness).searchsorted(self.facts.reach - nearness[0], "right"))
