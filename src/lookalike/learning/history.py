@@ -60,8 +60,9 @@ def draw_curves(rows: Sequence[Row], path: Path, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(10, 4.2), dpi=120, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(10, 4.2), dpi=120, facecolor="white")
     losses, figures = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.06, right=0.98, bottom=0.13, top=0.84, wspace=0.14)
     figure.suptitle(title, fontsize=12, color=_INK)
     _draw_panel(losses, rows, _LOSSES, "Loss")
     losses.set_yscale("log")

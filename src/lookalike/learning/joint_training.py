@@ -44,7 +44,7 @@ class NetworkStage:
     ) -> None:
         self.network, self.self_encoder = network, self_encoder
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
-        self.title = "Learning labels and codes" if self_encoder else "Learning labels"
+        self.title = _title(self_encoder is not None, material.pictures.label_maps is not None)
         modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
         self.optimizer = make_optimizer(modules, material)
         n_steps = n_epochs * material.steps_per_epoch
@@ -142,6 +142,12 @@ class NetworkStage:
         images = view_pixels(pixels, views.to(device), recipe.image_size)
         images = jitter_colors(images, recipe.color_jitter, generator)
         return images.contiguous(memory_format=torch.channels_last)
+
+
+def _title(has_code: bool, has_label_maps: bool) -> str:
+    if has_code:
+        return "Learning labels and codes"
+    return "Learning labels" if has_label_maps else "Learning labels alone, without label maps"
 
 
 class _CodeSource:
