@@ -1,5 +1,6 @@
 """The k-means retrieval of the method, in both readings."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from lookalike.arrays import Embeddings, normalize
 from lookalike.index.building import default_clusters
 from lookalike.index.clusters import ClusterIndex
+from lookalike.index.codes import ClusteredCodes
 from lookalike.index.tail import TailedIndex
 from tests.index.galleries import built, clustered, spaced_ids
 
@@ -125,3 +127,31 @@ def test_the_same_seed_gives_the_same_index() -> None:
     first, second, other = (built("clusters", rows, seed=seed, members=100) for seed in (3, 3, 4))
     assert first.codes == second.codes
     assert first.codes != other.codes
+
+
+def test_the_nearest_of_many_centers_are_found_by_their_codes() -> None:
+    rows = clustered(6000, 16, seed=5)
+    codes = ClusteredCodes.train(rows, 1100, seed=0)
+    list(codes.add(rows))
+    again = ClusteredCodes.from_bytes(np.frombuffer(codes.to_bytes(), np.uint8))
+    n_same = 0
+    for query in rows[:50]:
+        exact, nearness = codes.nearest_clusters(query, 1100)
+        assert (np.diff(nearness) <= 0).all()
+        assert sorted(exact.tolist()) == list(range(1100))
+        few, few_nearness = codes.nearest_clusters(query, 33)
+        assert set(few_nearness.tolist()) <= set(nearness.tolist())
+        assert again.nearest_clusters(query, 33)[0].tolist() == few.tolist()
+        n_same += np.isin(exact[:8], few).sum()
+    assert n_same >= 0.97 * 8 * 50
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    rows = clustered(6000, 16, seed=5)
+    index = built("clusters", rows, members=600)
+    alone = [index.search(rows[i : i + 1], 5 + i % 3) for i in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda i: index.search(rows[i : i + 1], 5 + i % 3), range(200)))
+    for one, other in zip(alone, together, strict=True):
+        assert one.ids.tolist() == other.ids.tolist()
+        assert one.scores.tolist() == other.scores.tolist()
