@@ -6,8 +6,8 @@ For each seed, three models are learned from the same generated scenes with the 
 with self-encoding, without (λ = 0), and with the codes dealt out at random among the pictures,
 which keeps everything but what codes mean. A gallery of scenes that none has seen is indexed by
 each; queries are drawn from it and ranked against all others. `content` is compared with
-`content`, and the mixture of `content` and `layout` with the `content` of the model that has no
-`layout`.
+`content`, and the mixture of `content` and `layout` (by default 1 : 0.25) with the `content` of the
+model that has no `layout`.
 
 Mirror test: pictures and their left-right mirror images in one gallery. A descriptor that does not
 know where things are finds the mirror image first.
@@ -44,6 +44,7 @@ MODELS: Mapping[str, dict[str, Any]] = {
 MIXTURES: Mapping[str, Mapping[str, float] | None] = {
     "content": {"content": 1.0},
     "content + layout": None,
+    "content + layout 1:1": {"content": 1.0, "layout": 1.0},
     "layout": {"layout": 1.0},
 }
 

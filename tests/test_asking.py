@@ -88,7 +88,9 @@ def test_an_answer_is_made_of_plain_values(photos):
     for hit in found["hits"]:
         assert list(hit) == ["rank", "id", "path", "score", "scores"]
         assert hit["path"] == display_path(photos.images([hit["id"]])[0].paths[0])
-        assert hit["score"] == pytest.approx(sum(hit["scores"].values()) / 2)
+        assert hit["score"] == pytest.approx(
+            (hit["scores"]["content"] + 0.25 * hit["scores"]["layout"]) / 1.25
+        )
 
 
 def test_of_fewer_images_than_hits_all_others_come(photos):

@@ -37,6 +37,7 @@ from lookalike.datasets.scene_painting import (
     render_scene,
 )
 from lookalike.errors import EnvironmentFault
+from lookalike.images.workers import usable_processors
 from lookalike.progress import Task
 
 JPEG_QUALITY: Final = 90
@@ -71,7 +72,7 @@ def write_coco(folder: Path, job: Job, workers: int | None, task: Task) -> None:
     """Write the pictures of `job` and their annotations below `folder`, which must exist."""
     (folder / "images").mkdir()
     (folder / "annotations").mkdir()
-    runs = _divide(job, workers or _processors())
+    runs = _divide(job, workers or usable_processors())
     records = _draw_in_processes(runs, task) if len(runs) > 1 else list(_counted(_draw(job), task))
     _write_annotations(folder / "annotations", records, job)
 
@@ -79,12 +80,6 @@ def write_coco(folder: Path, job: Job, workers: int | None, task: Task) -> None:
 def scene_generator(seed: int, number: int) -> np.random.Generator:
     """The random generator of one scene of a set."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _divide(job: Job, workers: int) -> list[Job]:

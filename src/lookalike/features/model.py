@@ -15,6 +15,7 @@ from lookalike.arrays import Embeddings, LabelMapBatch, PixelBatch, normalize
 from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.errors import ModelError, UsageError
 from lookalike.features.runtimes import Port, Runtime, Session, choose_runtime, open_session
+from lookalike.images.workers import usable_processors
 from lookalike.model_folder import (
     NETWORK,
     SELF_DECODER,
@@ -94,7 +95,7 @@ class Model:
         card = read_card(path)
         _check_card(path, card)
         check_files(path, card)
-        return cls(path, card, choose_runtime(runtime), threads or _processors())
+        return cls(path, card, choose_runtime(runtime), threads or usable_processors())
 
     @property
     def id(self) -> str:
@@ -209,12 +210,6 @@ class Model:
                 _check_ports(self._folder / file, session, self.card)
                 self._sessions[file] = session
             return self._sessions[file]
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _parts(batch: ndarray) -> Iterator[ndarray]:

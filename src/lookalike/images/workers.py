@@ -369,3 +369,10 @@ def _environment() -> dict[str, str]:
     """One thread for each process, and no warnings turned into errors."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

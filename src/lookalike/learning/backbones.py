@@ -37,22 +37,16 @@ class ResidualBackbone(nn.Module):
         blocks: list[nn.Module] = []
         for n_in, n_out in pairwise(widths):
             blocks += [_Block(n_in, n_out, stride=2), _Block(n_out, n_out, stride=1)]
-        # The last block is kept apart: whoever needs features of another kind adds one like it.
-        self.blocks = nn.Sequential(*blocks[:-1])
-        self.last_block = blocks[-1]
+        self.blocks = nn.Sequential(*blocks)
         self.n_channels = widths[-1]
         self.side = image_size >> (n_stages + 1)
 
     def forward(
         self, images: Float[Tensor, "batch 3 size size"]
     ) -> Float[Tensor, "batch channels side side"]:
-        """Return the feature map before the last block, of images with values around 0."""
+        """Return the feature map of images with values around 0."""
         feature_map: Tensor = self.blocks(self.stem(images))
         return feature_map
-
-    def new_block(self) -> nn.Module:
-        """Return a block of the kind of the last one, with weights of its own."""
-        return _Block(self.n_channels, self.n_channels, stride=1)
 
 
 class _Block(nn.Module):

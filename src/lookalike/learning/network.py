@@ -12,6 +12,8 @@ from lookalike.learning.recipes import Recipe
 
 _MEAN: Final = (121.0, 115.0, 104.0)
 _DEVIATION: Final = 64.0
+_LABEL_CHANNELS: Final = 256
+"""Channels that are pooled over the whole picture for `content`."""
 _CODE_CHANNELS: Final = 48
 """Channels kept in each cell before all cells are joined for the code."""
 
@@ -36,8 +38,8 @@ class Network(nn.Module):
 
     The label head sees features pooled over the whole picture, so `content` says what is there;
     the code head sees every cell of the feature map in its place, so `layout` says where. Each has
-    a last block of its own: with one in common, pictures were alike in `content` for their layout
-    too, and fewer of the nearest shared a class.
+    channels of its own, made from the same feature map: pooling what serves both made pictures
+    alike in `content` for their layout too, and fewer of the nearest shared a class.
     """
 
     mean: Float[Tensor, "1 3 1 1"]
@@ -47,21 +49,22 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.label_features = _features(backbone, _LABEL_CHANNELS)
         self.projection = nn.Sequential(
-            nn.Linear(2 * backbone.n_channels, content_dim, bias=False), nn.BatchNorm1d(content_dim)
+            nn.Linear(2 * _LABEL_CHANNELS, content_dim, bias=False), nn.BatchNorm1d(content_dim)
         )
         self.label_head = nn.Linear(content_dim, n_classes)
         self.code_features: nn.Module | None = None
         self.code_head: nn.Linear | None = None
         if code_dim:
-            self.code_features = _code_features(backbone)
+            self.code_features = nn.Sequential(_features(backbone, _CODE_CHANNELS), nn.Flatten())
             self.code_head = nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
         """Return the prediction for RGB images with values from 0 to 255."""
         shared = self.backbone((images - self.mean) / _DEVIATION)
-        feature_map = self.backbone.last_block(shared)
+        feature_map = self.label_features(shared)
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
         content = self.projection(pooled)
@@ -102,11 +105,9 @@ def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
     return Network(backbone, n_classes, recipe.content_dim, code_dim)
 
 
-def _code_features(backbone: ResidualBackbone) -> nn.Module:
+def _features(backbone: ResidualBackbone, n_channels: int) -> nn.Module:
     return nn.Sequential(
-        backbone.new_block(),
-        nn.Conv2d(backbone.n_channels, _CODE_CHANNELS, 1, bias=False),
-        nn.BatchNorm2d(_CODE_CHANNELS),
+        nn.Conv2d(backbone.n_channels, n_channels, 1, bias=False),
+        nn.BatchNorm2d(n_channels),
         nn.ReLU(),
-        nn.Flatten(),
     )
