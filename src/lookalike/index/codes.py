@@ -66,7 +66,7 @@ class FlatCodes:
             _even(sample.shape[1]), _code_name(sample.shape[1]), faiss.METRIC_INNER_PRODUCT
         )
         _prepare(index.pq.cp, seed)
-        _use_threads(len(sample))
+        use_threads(len(sample))
         index.train(_training_rows(sample))
         return cls(index)
 
@@ -89,7 +89,7 @@ class FlatCodes:
     def nearest(self, query: Float32[ndarray, " dim"], depth: int) -> Int64[ndarray, " found"]:
         """Return the positions of about the `depth` best rows, in no order."""
         row = _even_rows(query[None])
-        _use_threads(1)
+        use_threads(1)
         positions: ndarray = self.faiss_index.search(row, min(depth, len(self)))[1][0]
         return positions[positions >= 0]
 
@@ -119,7 +119,7 @@ class ClusteredCodes:
         # Where it costs nothing, keep the best of several runs.
         index.cp.nredo = 5 if n_clusters < _FEW_CLUSTERS else 1
         _prepare(index.pq.cp, seed)
-        _use_threads(len(sample))
+        use_threads(len(sample))
         index.train(_training_rows(sample))
         return cls(index, _center_codes(index, seed) if n_clusters >= _MANY_CLUSTERS else None)
 
@@ -184,7 +184,7 @@ class ClusteredCodes:
         with the center.
         """
         row = _even_rows(query[None])
-        _use_threads(1)
+        use_threads(1)
         if self._center_codes is None or count >= self.n_clusters:
             nearness, clusters = self.faiss_index.quantizer.search(row, min(count, self.n_clusters))
         else:
@@ -216,7 +216,7 @@ class ClusteredCodes:
             passing: What `selector` gave; `None` if everything passes.
         """
         row = _even_rows(query[None])
-        _use_threads(1)
+        use_threads(1)
         found, scores = np.empty(depth, np.int64), np.empty(depth, np.float32)
         parameters = _probing(len(clusters))
         if passing is not None:
@@ -252,7 +252,7 @@ def exact_neighbors(
 
     Near ties may be in another order than an index would give, since whole matrices are multiplied.
     """
-    _use_threads(len(rows))
+    use_threads(len(rows))
     neighbors: ndarray = faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)[1]
     return neighbors
 
@@ -263,7 +263,7 @@ def _probing(n_clusters: int) -> Any:
     return faiss.SearchParametersIVF(nprobe=n_clusters)
 
 
-def _use_threads(n_rows: int) -> None:
+def use_threads(n_rows: int) -> None:
     """Let FAISS use all threads for much work, and one for a query.
 
     A query takes less time than threads need to meet, the more so on a busy machine; several
@@ -303,7 +303,7 @@ def _training_rows(sample: Embeddings) -> Float32[ndarray, "repeated even_dim"]:
 def _add(index: Any, rows: Embeddings) -> Iterator[int]:
     for start in range(0, len(rows), _BLOCK):
         # At each step, since the caller may search in between.
-        _use_threads(len(rows))
+        use_threads(len(rows))
         block = rows[start : start + _BLOCK]
         index.add(_even_rows(block))
         yield len(block)

@@ -28,9 +28,13 @@ def assign_clusters(
             f"{len(embeddings)} embeddings cannot be put into {n_clusters} clusters; "
             "ask for at least 1 cluster and at most one for each embedding"
         )
-    import faiss  # noqa: PLC0415 - a seventh of a second that searching need not pay
+    # FAISS takes a seventh of a second to load, which searching need not pay.
+    import faiss  # noqa: PLC0415
+
+    from lookalike.index.codes import use_threads  # noqa: PLC0415
 
     rows = normalize(embeddings)
+    use_threads(len(rows))
     kmeans = faiss.Kmeans(
         rows.shape[1],
         n_clusters,
