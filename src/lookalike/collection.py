@@ -56,7 +56,7 @@ DESCRIPTOR_VERSION: Final = 1
 
 DEFAULT_WEIGHTS: Final = {"content": 1.0, "layout": 0.25}
 """Weights of a query that gives none. With equal ones fewer of the nearest pictures share a class
-than by `content` alone; with a quarter for `layout` as many do, and arrangements match better."""
+than by `content` alone; a quarter for `layout` costs little and arrangements match better."""
 
 LONGER_SIDE: Final = 256
 """Pixels of the longer side of pictures that are shown."""
