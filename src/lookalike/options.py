@@ -1,6 +1,7 @@
 """How options of the command line are declared, and those that several commands share."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -9,6 +10,9 @@ import typer
 from lookalike.errors import UsageError
 
 SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
+
+LARGEST_RANK: Final = 10_000
+"""Nobody looks further; and so many hits of each query are kept."""
 
 
 def option(flag: str, **settings: Any) -> Any:
@@ -55,3 +59,36 @@ Weights = Annotated[
 def examples(*lines: str) -> str:
     """Lay out examples of a command for the end of its help."""
     return "\n".join(("Examples:", *lines))
+
+
+def read_weights(texts: Sequence[str]) -> dict[str, float] | None:
+    """Read `content=2` and `layout=0.5` into a mapping; nothing given is `None`.
+
+    Raises:
+        UsageError: If a text is something else.
+    """
+    weights: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--weight {text!r} is not NAME=VALUE, such as content=2") from None
+    return weights or None
+
+
+def read_numbers(text: str) -> tuple[int, ...]:
+    """Read ranks such as `2,5,8,10`.
+
+    Raises:
+        UsageError: If the text is no such list, or a rank is too low or too high.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--at {text!r} is no list of numbers, such as 2,5,8,10") from None
+    if min(numbers) < 1:
+        raise UsageError(f"--at {text!r} contains a number below 1; ranks are counted from 1")
+    if max(numbers) > LARGEST_RANK:
+        raise UsageError(f"--at {text!r} contains a number above {LARGEST_RANK}; give smaller ones")
+    return numbers

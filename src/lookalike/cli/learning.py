@@ -1,0 +1,115 @@
+"""The commands that learn."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lookalike.cli.root import app, show_result
+from lookalike.options import SETTINGS, Json, Level, Seed, examples, option
+from lookalike.showing import show_card, show_demo
+from lookalike.terminal import Bars
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "lookalike learn scenes:2000:7 --out scenes-model",
+        "lookalike learn 'coco#train' --level supercategories --out coco-model",
+        "lookalike learn photos --out plain-model --code-weight 0   (no self-encoding)",
+        "lookalike learn coco --out coco-model --resume   (after an interruption)",
+    ),
+)
+def learn(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labeled pictures.")],
+    out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
+    validate: Annotated[
+        str | None, option("--validate", show_default="a tenth", help="Pictures to measure on.")
+    ] = None,
+    backbone: Annotated[
+        Literal["residual"], option("--backbone", help="The network.")
+    ] = "residual",
+    self_encoder: Annotated[
+        Literal["convolutional", "dense"],
+        option("--self-encoder", help="Kind of self-encoder; dense as published."),
+    ] = "convolutional",
+    map_input: Annotated[
+        Literal["embedding", "one-hot"],
+        option("--map-input", help="How a class enters the self-encoder."),
+    ] = "embedding",
+    code_weight: Annotated[
+        float, option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
+    ] = 1.0,
+    code_dim: Annotated[int, option("--code-dim", help="Length of the layout code.")] = 128,
+    epochs: Annotated[
+        int | None, option("--epochs", show_default="by size", help="Passes over the pictures.")
+    ] = None,
+    self_encoder_epochs: Annotated[
+        int | None,
+        option("--self-encoder-epochs", show_default="by size", help="Passes over label maps."),
+    ] = None,
+    image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
+    batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
+    learning_rate: Annotated[float, option("--learning-rate", help="Largest of the run.")] = 2e-3,
+    level: Level = "names",
+    seed: Seed = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], option("--device", help="Where to compute.")
+    ] = "auto",
+    resume: Annotated[bool, option("--resume", help="Go on with an interrupted run.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Learn features from labeled pictures by image self-encoding, and write a model folder."""
+    from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
+    from lookalike.learning import recipes  # noqa: PLC0415
+
+    recipe = recipes.Recipe(
+        image_size=image_size,
+        code_dim=code_dim,
+        backbone=backbone,
+        self_encoder=self_encoder,
+        map_input=map_input,
+        code_weight=code_weight,
+        epochs=epochs,
+        self_encoder_epochs=self_encoder_epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+    )
+    bars = Bars()
+    pictures = open_dataset(dataset, level=level, progress=bars)
+    held_out = open_dataset(validate, level=level, progress=bars) if validate else None
+    card = recipes.learn(pictures, out, recipe, validate=held_out, resume=resume, progress=bars)
+    show_result(
+        as_json,
+        {"model": card.id, "folder": str(out), "measured": dict(card.measured)},
+        lambda: show_card(card, out),
+    )
+    return 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples("lookalike demo --quick", "lookalike demo --out demo"),
+)
+def demo(
+    out: Annotated[Path, option("--out", help="Folder for everything it makes.")] = Path(
+        "lookalike-demo"
+    ),
+    quick: Annotated[bool, option("--quick", help="A small version, in 90 seconds.")] = False,
+    serve: Annotated[
+        bool, option("--serve/--no-serve", help="Open the report in the browser when done.")
+    ] = True,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> int:
+    """Show the whole idea on generated scenes: learn with and without self-encoding, compare."""
+    from lookalike.demo import run_demo  # noqa: PLC0415 - keeps --help fast
+
+    result = run_demo(out, quick=quick, seed=seed, progress=Bars())
+    show_result(as_json, result.to_json(), lambda: show_demo(result))
+    if serve and not as_json and sys.stdout.isatty():
+        typer.launch(str(result.report))
+    return 0

@@ -1,0 +1,172 @@
+"""The commands that keep collections and ask them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lookalike.cli.root import SOME_FAILED, app, show_result
+from lookalike.options import (
+    SETTINGS,
+    CollectionPath,
+    Json,
+    Weights,
+    examples,
+    more_than_nothing,
+    option,
+    read_weights,
+)
+from lookalike.showing import show_hits, show_ingest, show_problems, show_status
+from lookalike.terminal import Bars
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "lookalike index photos.lookalike ~/Pictures --model my-model",
+        "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
+        "lookalike index gallery.lookalike 'coco#test' --model my-model",
+    ),
+)
+def index(
+    collection: CollectionPath,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Folders, files or data sets.")
+    ],
+    model: Annotated[
+        Path | None, option("--model", help="Model folder; needed for a new collection.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        option("--workers", min=0, show_default="all cores", help="Decoding processes."),
+    ] = None,
+    kind: Annotated[
+        Literal["auto", "exact", "pq", "clusters"],
+        option("--index", help="Kind of index; clusters are k-means lists."),
+    ] = "auto",
+    recall: Annotated[
+        float, option("--recall", help="Share of true neighbors an index must find.")
+    ] = 0.98,
+    max_megapixels: Annotated[
+        float, option("--max-megapixels", help="Larger pictures are refused.")
+    ] = 64.0,
+    max_megabytes: Annotated[
+        float, option("--max-megabytes", help="Larger files are refused.")
+    ] = 256.0,
+    seconds_per_file: Annotated[
+        float, option("--seconds-per-file", help="Longest time to decode one, tried twice.")
+    ] = 2.4,
+    remove_missing: Annotated[
+        bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Bring a collection up to date with folders; makes it if it is new.
+
+    Files are read, never changed. Each ends as indexed, failed or skipped, with the reason.
+    """
+    from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.images.decoding import DecodeLimits  # noqa: PLC0415
+
+    limits = DecodeLimits(
+        max_bytes=int(more_than_nothing("--max-megabytes", max_megabytes) * 2**20),
+        max_pixels=int(more_than_nothing("--max-megapixels", max_megapixels) * 1_000_000),
+    )
+    with Collection.open_or_create(collection, model=model) as opened:
+        report = opened.add(
+            *sources,
+            workers=workers,
+            limits=limits,
+            seconds_per_file=more_than_nothing("--seconds-per-file", seconds_per_file),
+            remove_missing=remove_missing,
+            kind=kind,
+            recall_target=recall,
+            progress=Bars(),
+        )
+    show_result(as_json, report.to_json(), lambda: show_ingest(report))
+    return SOME_FAILED if report.failed else 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "lookalike search photos.lookalike --image holiday.jpg",
+        "lookalike search photos.lookalike --id 17 --id 42 --not-id 5 -k 20",
+        "lookalike search photos.lookalike --image plan.png --weight layout=3",
+        "lookalike search photos.lookalike --id 17 --sheet hits.png",
+    ),
+)
+def search(
+    collection: CollectionPath,
+    images: Annotated[
+        list[Path], option("--image", help="Find pictures like this file; repeatable.")
+    ] = [],  # noqa: B006 - read only, and Typer wants a list
+    ids: Annotated[
+        list[int], option("--id", help="Find pictures like this one of the collection.")
+    ] = [],  # noqa: B006
+    not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
+    not_ids: Annotated[
+        list[int], option("--not-id", help="… and unlike this one of the collection.")
+    ] = [],  # noqa: B006
+    weights: Weights = [],  # noqa: B006
+    k: Annotated[int, option("-k", help="Number of hits.")] = 10,
+    order: Annotated[
+        Literal["ranked", "list"],
+        option("--order", help="list: cluster by cluster, as published."),
+    ] = "ranked",
+    sheet: Annotated[
+        Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Find the pictures of a collection that are most like the given ones.
+
+    A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
+    """
+    from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
+    from lookalike.collection import Collection  # noqa: PLC0415
+
+    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order)
+    with Collection.open(collection) as opened:
+        found = answer(opened, query, k)
+        if sheet is not None:
+            draw_answer(opened, query, found, sheet)
+    show_result(as_json, found, lambda: show_hits(found))
+    return 0
+
+
+@app.command(context_settings=SETTINGS, epilog=examples("lookalike status photos.lookalike"))
+def status(collection: CollectionPath, as_json: Json = False) -> int:
+    """Show what a collection holds and how accurate its indexes were measured to be."""
+    from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+
+    with Collection.open(collection) as opened:
+        content = opened.status()
+    show_result(as_json, content, lambda: show_status(content))
+    return 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "lookalike verify photos.lookalike",
+        "lookalike verify photos.lookalike --repair   (then: lookalike index …)",
+    ),
+)
+def verify(
+    collection: CollectionPath,
+    repair: Annotated[
+        bool,
+        option("--repair", help="Delete what is damaged and can be made again by `index`."),
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Read a whole collection and tell whether it is sound."""
+    from lookalike.storage.integrity import verify as check  # noqa: PLC0415 - keeps --help fast
+
+    report = check(collection, repair=repair, progress=Bars())
+    show_result(
+        as_json, {"clean": report.is_clean, **asdict(report)}, lambda: show_problems(report)
+    )
+    return 0 if report.is_clean else SOME_FAILED
