@@ -20,17 +20,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lookalike.collection import Collection
-from lookalike.datasets import open_dataset
+from lookalike.datasets import Dataset, open_dataset
 from lookalike.evaluation.measurements import Evaluation, compare
 from lookalike.evaluation.protocol import RandomOrder, evaluate
 from lookalike.evaluation.truth import ground_truth
-from lookalike.judging import ids_by_hash, same_pictures
+from lookalike.judging import CollectionSystem, ids_by_hash, same_pictures
 from lookalike.learning.recipes import Recipe, learn
 from lookalike.terminal import Bars
 
-SYSTEMS = {"self-encoding": 1.0, "without": 0.0}
-RECIPE = Recipe(image_size=64, epochs=30, self_encoder_epochs=60)
-"""Sized for a quarter of an hour on two processors."""
+MODELS = {"self-encoding": 1.0, "without": 0.0}
+"""Model → weight of the code."""
+SYSTEMS: Mapping[str, tuple[str, Mapping[str, float] | None]] = {
+    "content + layout": ("self-encoding", None),
+    "content": ("self-encoding", {"content": 1.0}),
+    "layout": ("self-encoding", {"layout": 1.0}),
+    "no self-encoding": ("without", None),
+}
+"""System → its model, and the weights of its descriptors: the default mixture, or one alone."""
+BASELINE = "no self-encoding"
+RECIPE = Recipe(image_size=64, epochs=60, self_encoder_epochs=120)
+"""Sized for half an hour on two processors."""
 
 
 @dataclass(frozen=True)
@@ -51,48 +60,67 @@ STUDIES = (
 
 
 def run(study: Study, data: Path, folder: Path, seed: int) -> dict[str, Any]:
-    """Learn, index and evaluate both systems of a study."""
-    bars = Bars()
+    """Learn, index and evaluate the systems of a study."""
     train = open_dataset(f"{data / study.folder}#train", level=study.level)
     test = open_dataset(f"{data / study.folder}#test", level=study.level)
-    collections = {}
-    for name, weight in SYSTEMS.items():
-        model = folder / f"model-{name}"
-        learn(train, model, replace(RECIPE, code_weight=weight, seed=seed), progress=bars)
-        collection = Collection.create(folder / f"{name}.lookalike", model=model)
-        collection.add(f"{data / study.folder}#test", progress=bars)
-        collections[name] = collection
-    reference = collections["self-encoding"]
-    ignored = [name for name in study.without if name in test.classes]
-    truth = ground_truth(test, ids_by_hash(reference, test), without=ignored, progress=bars)
-    found = {
-        name: evaluate(same_pictures(collection, truth, reference), truth, progress=bars)
-        for name, collection in collections.items()
+    collections = {
+        name: _learn_and_index(name, weight, train, f"{data / study.folder}#test", folder, seed)
+        for name, weight in MODELS.items()
     }
-    found["chance"] = evaluate(RandomOrder(truth.ids, seed), truth, progress=bars)
+    found = _evaluate(collections, test, study, seed)
     for collection in collections.values():
         collection.close()
     return {
         "n_learned": len(train),
-        "n_gallery": len(truth),
+        "n_gallery": found[BASELINE].n_gallery,
         "systems": {name: evaluation.to_json() for name, evaluation in found.items()},
-        "comparison": compare(found["self-encoding"], found["without"]).to_json(),
+        "comparisons": {
+            name: compare(evaluation, found[BASELINE]).to_json()
+            for name, evaluation in found.items()
+            if name != BASELINE
+        },
         "table": _table(study.name, found),
     }
 
 
+def _learn_and_index(
+    name: str, weight: float, train: Dataset, pictures: str, folder: Path, seed: int
+) -> Collection:
+    bars, model = Bars(), folder / f"model-{name}"
+    learn(train, model, replace(RECIPE, code_weight=weight, seed=seed), progress=bars)
+    collection = Collection.create(folder / f"{name}.lookalike", model=model)
+    collection.add(pictures, progress=bars)
+    return collection
+
+
+def _evaluate(
+    collections: Mapping[str, Collection], test: Dataset, study: Study, seed: int
+) -> dict[str, Evaluation]:
+    bars, reference = Bars(), collections["self-encoding"]
+    ignored = [name for name in study.without if name in test.classes]
+    truth = ground_truth(test, ids_by_hash(reference, test), without=ignored, progress=bars)
+    found = {}
+    for name, (model, weights) in SYSTEMS.items():
+        named = same_pictures(collections[model], truth, reference)
+        system = replace(named, system=CollectionSystem(collections[model], weights))
+        found[name] = evaluate(system, truth, progress=bars)
+    found["chance"] = evaluate(RandomOrder(truth.ids, seed), truth, progress=bars)
+    return found
+
+
 def _table(name: str, found: Mapping[str, Evaluation]) -> list[str]:
-    first = found["self-encoding"]
-    comparison = compare(first, found["without"])
-    lines = [f"{name}: {len(first.query_ids)} queries among {first.n_gallery} pictures"]
-    for measure in first.headline:
-        cells = [
-            f"{system} {e.estimates[measure].mean:.3f} "
-            f"[{e.estimates[measure].low:.3f}, {e.estimates[measure].high:.3f}]"
-            for system, e in found.items()
-        ]
-        p_value = comparison.differences[measure].p_value
-        lines.append(f"  {measure.label:16} {'   '.join(cells)}   p {p_value:.4f}")
+    baseline = found[BASELINE]
+    n_queries = len(baseline.query_ids)
+    lines = [f"{name}: {n_queries} queries among {baseline.n_gallery} pictures"]
+    for measure in baseline.headline:
+        lines.append(f"  {measure.label}")
+        for system, evaluation in found.items():
+            estimate = evaluation.estimates[measure]
+            line = f"    {system:18} {estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+            if system != BASELINE:
+                difference = compare(evaluation, baseline).differences[measure]
+                line += f"   p {difference.p_value:.4f}"
+            lines.append(line)
     return lines
 
 

@@ -61,7 +61,7 @@ class Size:
     self_encoder_epochs: int
 
 
-FULL = Size(1600, 600, 400, 150, 8, 18)
+FULL = Size(2200, 800, 500, 200, 20, 24)
 QUICK = Size(300, 200, 100, 40, 2, 2)
 
 

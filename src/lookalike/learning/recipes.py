@@ -65,7 +65,7 @@ class Recipe:
             `None` chooses by the size of the data set.
         self_encoder_epochs: Passes of the self-encoder over the label maps alone; `None` chooses.
         joint_share: Share of `epochs`, the last ones, in which network and self-encoder are
-            trained together.
+            trained together. More than a tenth costs the self-encoder what it reconstructs.
         batch_size: Pictures per step; smaller data sets use fewer.
         learning_rate: Largest learning rate of Muon; it rises quickly and falls as a cosine.
         weight_decay: Decoupled weight decay of Muon.
@@ -93,7 +93,7 @@ class Recipe:
     code_control: str | None = None
     epochs: int | None = None
     self_encoder_epochs: int | None = None
-    joint_share: float = 0.25
+    joint_share: float = 0.1
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -152,7 +152,7 @@ def demo_recipe(quick: bool, *, seed: int = 0, code_weight: float = 1.0) -> Reci
             image_size=64, seed=seed, code_weight=code_weight, epochs=10, self_encoder_epochs=16
         )
     return Recipe(
-        image_size=64, seed=seed, code_weight=code_weight, epochs=14, self_encoder_epochs=16
+        image_size=64, seed=seed, code_weight=code_weight, epochs=20, self_encoder_epochs=20
     )
 
 
