@@ -96,7 +96,7 @@ def contrastive_loss(
 ) -> Scalar:
     """Return the normalized temperature-scaled cross-entropy (NT-Xent) of two views of a batch.
 
-    `L = −(1/2n) Σ_i ln [ exp(s(i, i')/τ) / Σ_{j≠i} exp(s(i, j)/τ) ]` over all `2n` views, `i'` being
+    `L = −(1/2n) Σ_i ln [ exp(s(i, i*)/τ) / Σ_{j≠i} exp(s(i, j)/τ) ]` over all `2n` views, `i*` is
     the other view of the same picture and `s` the cosine.
 
     Args:
