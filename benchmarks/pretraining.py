@@ -67,7 +67,7 @@ class Size:
 
 
 FULL = Size(1600, 600, 400, 20, {0.01: 150, 0.1: 60, 1.0: 8}, {0.01: 200, 0.1: 100, 1.0: 18})
-QUICK = Size(200, 100, 60, 4, {0.1: 8, 1.0: 3}, {0.1: 8, 1.0: 3})
+QUICK = Size(200, 100, 60, 9, {0.1: 8, 1.0: 3}, {0.1: 8, 1.0: 3})
 
 
 def run_seed(
@@ -117,6 +117,7 @@ def _evaluate(
             found[share, start, mixture] = evaluate(
                 system, truth, n_queries=size.queries, at=(10,), seed=seed
             )
+    for collection in collections.values():
         collection.close()
     return found
 

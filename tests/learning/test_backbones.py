@@ -11,8 +11,8 @@ from lookalike.learning.optimizers import Muon
 from lookalike.learning.published_networks import (
     LAYERS,
     LocalResponseNorm,
-    PlainBackbone,
     form_of,
+    plain_backbone,
     sides_of,
 )
 from lookalike.learning.recipes import Recipe
@@ -89,7 +89,7 @@ def test_modern_networks_have_the_published_number_of_parameters(name, widths, n
 def test_every_stage_has_the_published_size(name, convolved, pooled):
     size = SIZES[name]
     with torch.device("meta"):
-        backbone = PlainBackbone(name, size)
+        backbone = plain_backbone(name, size)
         x = torch.zeros(1, 3, size, size)
     found, ends = [], []
     for layer in backbone.layers:
@@ -106,7 +106,7 @@ def test_every_stage_has_the_published_size(name, convolved, pooled):
 @pytest.mark.parametrize("size", [64, 96, 128, 192])
 def test_both_forms_end_with_the_side_they_say(name, size):
     with torch.device("meta"):
-        backbone = PlainBackbone(name, size)
+        backbone = plain_backbone(name, size)
         shape = backbone(torch.zeros(1, 3, size, size)).shape
     assert shape == (1, backbone.n_channels, backbone.side, backbone.side)
     if size < 192:
@@ -152,7 +152,7 @@ def test_neighboring_maps_inhibit_each_other_as_in_the_formula():
 def test_pooling_hangs_over_the_lower_right_border_only():
     x = torch.zeros(1, 1, 109, 109)
     x[..., -1, -1], x[..., 0, 0] = 2.0, 1.0
-    pooling = PlainBackbone("cnn-s", 224).layers[0][-1]
+    pooling = plain_backbone("cnn-s", 224).layers[0][-1]
     pooled = pooling(x)
     assert pooled.shape == (1, 1, 37, 37)
     assert (pooled[..., -1, -1], pooled[..., 0, 0]) == (2.0, 1.0)

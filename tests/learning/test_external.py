@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto
-from test_training import StopAfter, Stopped
+from test_training import TINY, StopAfter, Stopped
 from tiny_encoders import DIM, SCALING, SIDE, write_encoder
 from toy_pictures import boxes
 
@@ -23,17 +23,7 @@ from lookalike.model_folder import NETWORK
 from lookalike.progress import SILENT
 from tests.tiny_model import build_onnx
 
-RECIPE = Recipe(
-    image_size=32,
-    grid=16,
-    code_dim=8,
-    content_dim=12,
-    batch_size=8,
-    epochs=3,
-    self_encoder_epochs=1,
-    device="cpu",
-    precision="float32",
-)
+RECIPE = replace(TINY, epochs=3, self_encoder_epochs=1)
 
 
 def pictures(n=3, size=32):

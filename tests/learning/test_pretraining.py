@@ -7,12 +7,13 @@ from test_training import TINY, StopAfter, Stopped, embeddings
 from toy_pictures import boxes
 
 from lookalike.errors import UsageError
-from lookalike.learning.contrastive import ContrastiveStage, build_projection, contrastive_loss
+from lookalike.learning.contrastive import Contrast, build_projection, contrastive_loss
 from lookalike.learning.devices import Device, seeded
 from lookalike.learning.history import HISTORY
-from lookalike.learning.layerwise import LayerStage, build_decoders, layers_of, relative_error
+from lookalike.learning.layerwise import Layer, build_decoders, layers_of, relative_error
 from lookalike.learning.network import build_network
 from lookalike.learning.pictures import load_pictures
+from lookalike.learning.pretraining import PretrainingStage
 from lookalike.learning.recipes import Recipe, learn
 from lookalike.learning.stages import Material
 from lookalike.model_folder import NETWORK
@@ -104,7 +105,7 @@ def test_a_layer_learns_to_restore_what_is_below_and_moves_nothing_else(pictures
     network = build_network(3, whole.recipe, has_code=True)
     decoders = build_decoders(network, 32)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    stage = LayerStage(network, index, decoders[index], whole, 12)
+    stage = PretrainingStage("", "", Layer(network, index, decoders[index]), whole, 12)
     losses = run_all_epochs(stage)
     assert losses[-1] < 0.7 * losses[0]
     moved = {name for name, value in network.state_dict().items() if (value != before[name]).any()}
@@ -120,7 +121,8 @@ def test_contrast_brings_views_of_a_picture_together_and_moves_no_head(pictures)
     torch.manual_seed(0)
     network = build_network(3, whole.recipe, has_code=True)
     heads = [network.label_head.weight.clone(), network.code_head.weight.clone()]
-    stage = ContrastiveStage(network, build_projection(network.content_dim), whole, 15)
+    objective = Contrast(network, build_projection(network.content_dim))
+    stage = PretrainingStage("", "", objective, whole, 15)
     losses = run_all_epochs(stage)
     assert losses[-1] < losses[0] - 0.3
     assert (network.label_head.weight == heads[0]).all()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.learning.mobile import mobilenet_large, mobilenet_small
-from lookalike.learning.published_networks import LAYERS, PlainBackbone
+from lookalike.learning.published_networks import LAYERS, plain_backbone
 from lookalike.learning.residual_networks import resnet18, resnet50
 
 _SMALLEST_SIDE: Final = 6
@@ -122,6 +122,6 @@ BACKBONES: Final[dict[str, Callable[[int], Backbone]]] = {
     "resnet50": resnet50,
     "mobilenet-v3-large": mobilenet_large,
     "mobilenet-v3-small": mobilenet_small,
-    **{name: partial(PlainBackbone, name) for name in LAYERS},
+    **{name: partial(plain_backbone, name) for name in LAYERS},
 }
 """Name in a recipe → what builds it for a side of the input in pixels."""

@@ -1,5 +1,6 @@
 """Pre-training by contrast: two views of a picture alike, views of different pictures apart."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -10,8 +11,7 @@ from torch.nn import functional
 from lookalike.learning.augmentation import random_views
 from lookalike.learning.losses import Scalar
 from lookalike.learning.network import Network
-from lookalike.learning.stages import Averages, Material, Steps, make_optimizer, view_images
-from lookalike.progress import Task
+from lookalike.learning.stages import Material, view_images
 
 _TEMPERATURE: Final = 0.2
 _PROJECTED: Final = 128
@@ -21,7 +21,8 @@ _JITTER: Final = 0.6
 picture could be matched by their colors alone, and nothing else would be learned."""
 
 
-class ContrastiveStage:
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrast:
     """Backbone and `content` learn without labels (SimCLR).
 
     T. Chen, S. Kornblith, M. Norouzi, G. Hinton, *A Simple Framework for Contrastive Learning of
@@ -29,54 +30,28 @@ class ContrastiveStage:
     of at least 0.4 of the side and with colors changed up to 0.6; a hidden layer and a projection
     to 128 numbers on top of `content`, both thrown away afterwards; temperature 0.2.
 
-    Args:
+    Attributes:
         network: What is pre-trained.
         projection: `content` → what is compared.
-        material: All training pictures.
-        n_epochs: Passes over them.
     """
 
-    name = "contrastive"
-    title = "Pre-training without labels, by contrast"
+    network: Network
+    projection: nn.Module
 
-    def __init__(
-        self, network: Network, projection: nn.Module, material: Material, n_epochs: int
-    ) -> None:
-        self.network, self.projection, self.material = network, projection, material
-        self.n_epochs = n_epochs
-        self.optimizer = make_optimizer([network, projection], material)
-        n_steps = n_epochs * material.steps_per_epoch
-        self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
+    @property
+    def trained(self) -> list[nn.Module]:
+        """What the loss moves; the heads get no gradient."""
+        return [self.network, self.projection]
 
-    def label(self, epoch: int) -> str:
-        """Return the name shown to people."""
-        return self.name
-
-    def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
-        """Train one epoch and return its mean losses."""
-        self.network.train()
-        averages = Averages(task)
-        first = epoch * self.material.steps_per_epoch
-        for step, positions in enumerate(self.material.batches(generator), start=first):
-            loss = self._loss(positions, generator)
-            self._steps.take(loss, step)
-            averages.add({"pretraining_loss": loss}, len(positions))
-        return averages.means()
-
-    def measure(self, limit: int | None) -> dict[str, float]:
-        """Measure nothing: there are no labels yet."""
-        return {}
-
-    def finish(self) -> None:
-        """Do nothing more."""
-
-    def _loss(self, positions: Int64[Tensor, " batch"], generator: Generator) -> Scalar:
+    def loss(
+        self, material: Material, positions: Int64[Tensor, " batch"], generator: Generator
+    ) -> Scalar:
+        """Return the loss of a batch."""
         n = len(positions)
-        twice = positions.repeat(2)
         views = random_views(2 * n, _SMALLEST_CROP, generator)
-        images = view_images(self.material, twice, views, generator, jitter=_JITTER)
+        images = view_images(material, positions.repeat(2), views, generator, jitter=_JITTER)
         network = self.network
-        with self.material.device.autocast():
+        with material.device.autocast():
             content = network.content(network.backbone(network.normalize(images)))
             projected = self.projection(content).float()
         return contrastive_loss(projected[:n], projected[n:])

@@ -6,7 +6,7 @@ U. Meier, D. Cireşan, J. Schmidhuber, *Stacked Convolutional Auto-Encoders*, IC
 label maps are not looked at.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -17,75 +17,50 @@ from torch.nn import functional
 from lookalike.learning.augmentation import random_views
 from lookalike.learning.losses import Scalar
 from lookalike.learning.network import Network
-from lookalike.learning.stages import Averages, Material, Steps, make_optimizer, view_images
-from lookalike.progress import Task
+from lookalike.learning.stages import Material, view_images
 
 _MASKED: Final = 0.25
 """Share of a layer's input that is set to 0 before it is encoded."""
 
 
-class LayerStage:
-    """One layer learns to restore its input from a quarter-masked copy.
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """One layer that learns to restore its input from a quarter-masked copy.
 
     `h = f(x̃)`, `L = ||g(h) − x||² / ||x − mean(x)||²`, where `x` is what the layers below give,
     which stay as they are, `f` the layer, and `g` a decoder that is thrown away afterwards. 1 is
     what the mean of all numbers would cost.
 
-    Args:
+    Attributes:
         network: What is pre-trained.
         index: Which of its layers, counted from 0 at the bottom.
         decoder: `g`.
-        material: All training pictures.
-        n_epochs: Passes over them.
     """
 
-    def __init__(
-        self, network: Network, index: int, decoder: nn.Module, material: Material, n_epochs: int
-    ) -> None:
-        layers = layers_of(network)
-        self.network, self.decoder, self.material = network, decoder, material
-        self.below, self.layer = layers[:index], layers[index]
-        self.n_epochs = n_epochs
-        self.name = f"layer {index + 1}"
-        self.title = f"Pre-training layer {index + 1} of {len(layers)} without labels"
-        self.optimizer = make_optimizer([self.layer, decoder], material)
-        n_steps = n_epochs * material.steps_per_epoch
-        self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
+    network: Network
+    index: int
+    decoder: nn.Module
 
-    def label(self, epoch: int) -> str:
-        """Return the name shown to people."""
-        return self.name
+    @property
+    def trained(self) -> list[nn.Module]:
+        """What the loss moves."""
+        return [layers_of(self.network)[self.index], self.decoder]
 
-    def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
-        """Train one epoch and return its mean losses."""
-        self.network.eval()
-        self.layer.train()
-        averages = Averages(task)
-        first = epoch * self.material.steps_per_epoch
-        for step, positions in enumerate(self.material.batches(generator), start=first):
-            loss = self._loss(positions, generator)
-            self._steps.take(loss, step)
-            averages.add({"pretraining_loss": loss}, len(positions))
-        return averages.means()
-
-    def measure(self, limit: int | None) -> dict[str, float]:
-        """Measure nothing: what a layer restores is of no use to anyone."""
-        return {}
-
-    def finish(self) -> None:
-        """Do nothing more."""
-
-    def _loss(self, positions: Int64[Tensor, " batch"], generator: Generator) -> Scalar:
-        recipe, device = self.material.recipe, self.material.device
+    def loss(
+        self, material: Material, positions: Int64[Tensor, " batch"], generator: Generator
+    ) -> Scalar:
+        """Return the loss of a batch."""
+        recipe, device = material.recipe, material.device
         views = random_views(len(positions), recipe.smallest_crop, generator)
-        images = view_images(self.material, positions, views, generator, jitter=recipe.color_jitter)
+        images = view_images(material, positions, views, generator, jitter=recipe.color_jitter)
+        *below, layer = layers_of(self.network)[: self.index + 1]
         with device.autocast():
             with torch.no_grad():
                 clean = self.network.normalize(images)
-                for layer in self.below:
-                    clean = layer(clean)
+                for lower in below:
+                    clean = lower(clean)
             kept = torch.rand(clean.shape, generator=generator).to(device.name) >= _MASKED
-            restored = self.decoder(self.layer(clean * kept))
+            restored = self.decoder(layer(clean * kept))
         return relative_error(restored.float(), clean.float())
 
 
@@ -137,17 +112,6 @@ def build_decoders(network: Network, image_size: int) -> nn.ModuleList:
         decoders.append(_decoder(x.shape[1:], above.shape[1:]))
         x = above
     return nn.ModuleList(decoders).to(weights.device)
-
-
-def layer_stages(
-    network: Network, decoders: nn.ModuleList, material: Material, n_epochs: int
-) -> Sequence[LayerStage]:
-    """Return one stage per layer; each has its share of the epochs, at least one."""
-    share = max(1, round(n_epochs / len(decoders)))
-    return [
-        LayerStage(network, index, decoder, material, share)
-        for index, decoder in enumerate(decoders)
-    ]
 
 
 def relative_error(

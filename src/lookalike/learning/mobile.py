@@ -7,6 +7,8 @@ from typing import Final
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lookalike.learning.chains import Chain
+
 _SMALLEST_SIDE: Final = 6
 """Feature maps keep at least this side, or positions would be lost before the code head."""
 _STEM: Final = 16
@@ -67,51 +69,33 @@ SMALL: Final = (
 )
 
 
-class MobileNet(nn.Module):
-    """MobileNetV3 (Howard and others, *Searching for MobileNetV3*, ICCV 2019).
+def mobilenet(rows: Sequence[Row], image_size: int) -> Chain:
+    """Build a MobileNetV3 (Howard and others, *Searching for MobileNetV3*, ICCV 2019).
 
     Strides are taken in their order as long as the feature map keeps a side of six; later ones
     become 1: stride 8 at 64 pixels, 16 at 96 and 128, 32 from 192 on. Batch normalization has
-    PyTorch's own constants, not those of the publication, which suit its hundreds of epochs.
+    PyTorch's own constants, not those of the publication, which suit its hundreds of epochs. The
+    layers are the stem, the blocks from one stride to the next, and the last 1×1 convolution.
 
     Args:
         rows: `LARGE` or `SMALL`.
         image_size: Side of the input in pixels.
-
-    Attributes:
-        n_channels: Channels of the feature map.
-        side: Height and width of the feature map.
-        layers: Stem, the blocks between two strides together, and the last 1×1 convolution.
     """
-
-    def __init__(self, rows: Sequence[Row], image_size: int) -> None:
-        super().__init__()
-        groups: list[list[nn.Module]] = []
-        n_channels, side = _STEM, image_size // 2
-        for row in rows:
-            stride = row.stride if side // row.stride >= _SMALLEST_SIDE else 1
-            block = InvertedResidual(n_channels, row, stride)
-            if row.stride > 1 or not groups:
-                groups.append([])
-            groups[-1].append(block)
-            n_channels, side = row.width, side // stride
-        self.n_channels, self.side = rows[-1].expanded, side
-        self.layers = nn.ModuleList(
-            [
-                _convolve(3, _STEM, 3, 2, activation=nn.Hardswish()),
-                *(nn.Sequential(*blocks) for blocks in groups),
-                _convolve(n_channels, self.n_channels, 1, activation=nn.Hardswish()),
-            ]
-        )
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 size size"]
-    ) -> Float[Tensor, "batch channels side side"]:
-        """Return the feature map of images with values around 0."""
-        feature_map: Tensor = images
-        for layer in self.layers:
-            feature_map = layer(feature_map)
-        return feature_map
+    groups: list[list[nn.Module]] = []
+    n_channels, side = _STEM, image_size // 2
+    for row in rows:
+        stride = row.stride if side // row.stride >= _SMALLEST_SIDE else 1
+        if row.stride > 1 or not groups:
+            groups.append([])
+        groups[-1].append(InvertedResidual(n_channels, row, stride))
+        n_channels, side = row.width, side // stride
+    n_last = rows[-1].expanded
+    layers = [
+        _convolve(3, _STEM, 3, 2, activation=nn.Hardswish()),
+        *(nn.Sequential(*blocks) for blocks in groups),
+        _convolve(n_channels, n_last, 1, activation=nn.Hardswish()),
+    ]
+    return Chain(layers, n_last, side)
 
 
 class InvertedResidual(nn.Module):
@@ -181,11 +165,11 @@ def _divisible(n: float) -> int:
     return rounded + _DIVISOR if rounded < 0.9 * n else rounded
 
 
-def mobilenet_large(image_size: int) -> MobileNet:
+def mobilenet_large(image_size: int) -> Chain:
     """Return the large network: 5.5 million parameters with its classifier of 1000 classes."""
-    return MobileNet(LARGE, image_size)
+    return mobilenet(LARGE, image_size)
 
 
-def mobilenet_small(image_size: int) -> MobileNet:
+def mobilenet_small(image_size: int) -> Chain:
     """Return the small network: 2.5 million parameters with its classifier of 1000 classes."""
-    return MobileNet(SMALL, image_size)
+    return mobilenet(SMALL, image_size)

@@ -18,7 +18,7 @@ from lookalike.learning.content import (
     VectorFeatures,
 )
 from lookalike.learning.external import ExternalEncoder
-from lookalike.learning.published_networks import LAYERS, PlainBackbone, dense_width
+from lookalike.learning.published_networks import LAYERS, dense_width, plain_backbone
 from lookalike.learning.recipes import Recipe
 
 _MEAN: Final = (121.0, 115.0, 104.0)
@@ -143,19 +143,19 @@ def build_network(
     label_head = nn.Linear(content.dim, n_classes)
     if not has_code:
         return Network(backbone, content, label_head, None, None)
-    features = _code_features(backbone)
+    features = _code_features(backbone, recipe)
     code_head = nn.Linear(content.dim if features is None else features.dim, recipe.code_dim)
     return Network(backbone, content, label_head, features, code_head)
 
 
 def _backbone(recipe: Recipe) -> Backbone:
     if recipe.backbone in LAYERS:
-        return PlainBackbone(recipe.backbone, recipe.image_size, recipe.content_dim)
+        return plain_backbone(recipe.backbone, recipe.image_size, recipe.content_dim)
     return BACKBONES[recipe.backbone](recipe.image_size)
 
 
 def _content(backbone: Backbone, recipe: Recipe) -> Content:
-    if isinstance(backbone, PlainBackbone):
+    if recipe.backbone in LAYERS:
         if recipe.backbone == "nin":
             return AveragedContent(backbone.n_channels)
         width = dense_width(recipe.image_size)
@@ -167,8 +167,8 @@ def _content(backbone: Backbone, recipe: Recipe) -> Content:
     return PooledContent(backbone.n_channels, dim)
 
 
-def _code_features(backbone: Backbone) -> CellFeatures | VectorFeatures | None:
-    if isinstance(backbone, PlainBackbone):
+def _code_features(backbone: Backbone, recipe: Recipe) -> CellFeatures | VectorFeatures | None:
+    if recipe.backbone in LAYERS:
         return None
     if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
         return VectorFeatures(backbone.n_channels)

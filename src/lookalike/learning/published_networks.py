@@ -20,6 +20,8 @@ from typing import Final
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lookalike.learning.chains import Chain
+
 SMALLEST_PUBLISHED: Final = 192
 """Side of the input from which on the layers are those of the publication."""
 
@@ -137,47 +139,30 @@ class LocalResponseNorm(nn.Module):
         return feature_map / (_LRN_OFFSET + _LRN_SCALE * total) ** _LRN_POWER
 
 
-class PlainBackbone(nn.Module):
-    """The convolutions of a published network.
+def plain_backbone(name: str, image_size: int, last_width: int | None = None) -> Chain:
+    """Build the convolutions of a published network: one layer for each row of its table.
 
     Args:
         name: A name in `LAYERS`.
         image_size: Side of the input in pixels; decides about the form.
         last_width: Width of the last 1×1 convolution of `nin`; `None` as published. Others have
             none.
-
-    Attributes:
-        n_channels: Channels of the feature map.
-        side: Height and width of the feature map.
-        layers: One module for each row of the table.
     """
-
-    def __init__(self, name: str, image_size: int, last_width: int | None = None) -> None:
-        super().__init__()
-        table = list(form_of(name, image_size))
-        if table[-1].inner and last_width is not None:
-            table[-1] = replace(table[-1], inner=(*table[-1].inner[:-1], last_width))
-        self.layers = nn.ModuleList()
-        n_channels = 3
-        for layer in table:
-            modules = _modules(layer, n_channels)
-            if layer is table[-1] and layer.inner:
-                # NIN drops out before its last convolution, having no dense layers.
-                modules.insert(0, nn.Dropout(0.5))
-            self.layers.append(nn.Sequential(*modules))
-            n_channels = (layer.width, *layer.inner)[-1]
-        self.n_channels = n_channels
-        self.side = sides_of(table, image_size)[-1]
-        start_by_he(self)
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 size size"]
-    ) -> Float[Tensor, "batch channels side side"]:
-        """Return the feature map of images with values around 0."""
-        feature_map: Tensor = images
-        for layer in self.layers:
-            feature_map = layer(feature_map)
-        return feature_map
+    table = list(form_of(name, image_size))
+    if table[-1].inner and last_width is not None:
+        table[-1] = replace(table[-1], inner=(*table[-1].inner[:-1], last_width))
+    layers = []
+    n_channels = 3
+    for layer in table:
+        modules = _modules(layer, n_channels)
+        if layer is table[-1] and layer.inner:
+            # NIN drops out before its last convolution, having no dense layers.
+            modules.insert(0, nn.Dropout(0.5))
+        layers.append(nn.Sequential(*modules))
+        n_channels = (layer.width, *layer.inner)[-1]
+    chain = Chain(layers, n_channels, sides_of(table, image_size)[-1])
+    start_by_he(chain)
+    return chain
 
 
 def form_of(name: str, image_size: int) -> tuple[Layer, ...]:

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lookalike.learning.chains import Chain
+
 _SMALLEST_SIDE: Final = 6
 """Feature maps keep at least this side, or positions would be lost before the code head."""
 _SMALLEST_POOLED: Final = 192
@@ -15,8 +17,8 @@ _EXPANSION: Final = 4
 """A bottleneck block gives this many times the channels it works with."""
 
 
-class ResNet(nn.Module):
-    """A residual network (He and others, *Deep Residual Learning*, CVPR 2016).
+def resnet(depths: tuple[int, int, int, int], *, has_bottlenecks: bool, image_size: int) -> Chain:
+    """Build a residual network (He and others, *Deep Residual Learning*, CVPR 2016).
 
     7×7 convolution with stride 2, 3×3 maximum pooling with stride 2, four stages that double the
     channels and halve the side. In bottleneck blocks the 3×3 convolution has the stride, as is
@@ -27,41 +29,22 @@ class ResNet(nn.Module):
         depths: Blocks of each stage: (2, 2, 2, 2) for 18 layers, (3, 4, 6, 3) for 50.
         has_bottlenecks: Whether blocks have three convolutions (50 layers) or two (18).
         image_size: Side of the input in pixels.
-
-    Attributes:
-        n_channels: Channels of the feature map.
-        side: Height and width of the feature map.
-        layers: Stem and stages.
     """
-
-    def __init__(
-        self, depths: tuple[int, int, int, int], *, has_bottlenecks: bool, image_size: int
-    ) -> None:
-        super().__init__()
-        stem: list[nn.Module] = [*_convolve(3, _WIDTHS[0], 7, 2), nn.ReLU()]
-        side = image_size // 2
-        if image_size >= _SMALLEST_POOLED:
-            stem.append(nn.MaxPool2d(3, 2, 1))
-            side //= 2
-        self.layers = nn.ModuleList([nn.Sequential(*stem)])
-        n_channels = _WIDTHS[0]
-        for width, depth in zip(_WIDTHS, depths, strict=True):
-            stride = 2 if width > _WIDTHS[0] and side // 2 >= _SMALLEST_SIDE else 1
-            n_out = width * _EXPANSION if has_bottlenecks else width
-            blocks = [Block(n_channels, width, n_out, stride)]
-            blocks += [Block(n_out, width, n_out, 1) for _ in range(depth - 1)]
-            self.layers.append(nn.Sequential(*blocks))
-            n_channels, side = n_out, side // stride
-        self.n_channels, self.side = n_channels, side
-
-    def forward(
-        self, images: Float[Tensor, "batch 3 size size"]
-    ) -> Float[Tensor, "batch channels side side"]:
-        """Return the feature map of images with values around 0."""
-        feature_map: Tensor = images
-        for layer in self.layers:
-            feature_map = layer(feature_map)
-        return feature_map
+    stem: list[nn.Module] = [*_convolve(3, _WIDTHS[0], 7, 2), nn.ReLU()]
+    side = image_size // 2
+    if image_size >= _SMALLEST_POOLED:
+        stem.append(nn.MaxPool2d(3, 2, 1))
+        side //= 2
+    layers = [nn.Sequential(*stem)]
+    n_channels = _WIDTHS[0]
+    for width, depth in zip(_WIDTHS, depths, strict=True):
+        stride = 2 if width > _WIDTHS[0] and side // 2 >= _SMALLEST_SIDE else 1
+        n_out = width * _EXPANSION if has_bottlenecks else width
+        blocks = [Block(n_channels, width, n_out, stride)]
+        blocks += [Block(n_out, width, n_out, 1) for _ in range(depth - 1)]
+        layers.append(nn.Sequential(*blocks))
+        n_channels, side = n_out, side // stride
+    return Chain(layers, n_channels, side)
 
 
 class Block(nn.Module):
@@ -95,11 +78,11 @@ def _convolve(n_in: int, n_out: int, kernel: int, stride: int = 1) -> list[nn.Mo
     return [convolution, nn.BatchNorm2d(n_out)]
 
 
-def resnet18(image_size: int) -> ResNet:
+def resnet18(image_size: int) -> Chain:
     """Return the network with 18 layers: 11.7 million parameters with its 1000 classes."""
-    return ResNet((2, 2, 2, 2), has_bottlenecks=False, image_size=image_size)
+    return resnet((2, 2, 2, 2), has_bottlenecks=False, image_size=image_size)
 
 
-def resnet50(image_size: int) -> ResNet:
+def resnet50(image_size: int) -> Chain:
     """Return the network with 50 layers: 25.6 million parameters with its 1000 classes."""
-    return ResNet((3, 4, 6, 3), has_bottlenecks=True, image_size=image_size)
+    return resnet((3, 4, 6, 3), has_bottlenecks=True, image_size=image_size)
