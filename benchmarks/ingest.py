@@ -288,7 +288,7 @@ def write_model(folder: Path, image_size: int) -> None:
         palette=((0, 0, 0),) * (N_CLASSES + 1),
         image_size=image_size,
         grid=0,
-        content_dim=Recipe().content_dim,
+        content_dim=network.content_dim,
         code_dim=0,
         is_single_label=False,
         preprocess_version=PREPROCESS_VERSION,

@@ -28,7 +28,7 @@ def learn(
         str | None, option("--validate", show_default="a tenth", help="Pictures to measure on.")
     ] = None,
     backbone: Annotated[
-        Literal["residual"], option("--backbone", help="The network.")
+        str, option("--backbone", metavar="NAME|FILE.onnx", help="The network, or an encoder.")
     ] = "residual",
     self_encoder: Annotated[
         Literal["convolutional", "dense"],
@@ -42,6 +42,17 @@ def learn(
         float, option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
     ] = 1.0,
     code_dim: Annotated[int, option("--code-dim", help="Length of the layout code.")] = 128,
+    pretraining: Annotated[
+        Literal["layerwise", "contrastive"] | None,
+        option("--pretraining", help="Prepare the network without labels.", show_default="none"),
+    ] = None,
+    pretraining_epochs: Annotated[
+        int | None,
+        option("--pretraining-epochs", show_default="by size", help="Passes without labels."),
+    ] = None,
+    label_share: Annotated[
+        float, option("--label-share", help="Share of pictures whose labels are used.")
+    ] = 1.0,
     epochs: Annotated[
         int | None, option("--epochs", show_default="by size", help="Passes over the pictures.")
     ] = None,
@@ -71,6 +82,9 @@ def learn(
         self_encoder=self_encoder,
         map_input=map_input,
         code_weight=code_weight,
+        pretraining=pretraining,
+        pretraining_epochs=pretraining_epochs,
+        label_share=label_share,
         epochs=epochs,
         self_encoder_epochs=self_encoder_epochs,
         batch_size=batch_size,

@@ -1,18 +1,48 @@
 """Backbones: pixels in, a feature map out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from lookalike.learning.mobile import mobilenet_large, mobilenet_small
+from lookalike.learning.published_networks import LAYERS, plain_backbone
+from lookalike.learning.residual_networks import resnet18, resnet50
 
 _SMALLEST_SIDE: Final = 6
 """Feature maps keep at least this side, or positions would be lost before the code head."""
 
 _WIDTHS: Final = (32, 64, 128, 192, 256)
 """Channels at a half, a quarter, … of the picture's side."""
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """What a network asks of its backbone, a module.
+
+    Attributes:
+        n_channels: Channels of the feature map.
+        side: Height and width of the feature map.
+        layers: Modules that, one after the other, are the backbone: what is pre-trained in turn.
+    """
+
+    n_channels: int
+    side: int
+
+    @property
+    def layers(self) -> Iterable[nn.Module]:
+        """The backbone in parts, bottom first."""
+        ...
+
+    def __call__(
+        self, images: Float[Tensor, "batch 3 size size"]
+    ) -> Float[Tensor, "batch channels side side"]:
+        """Return the feature map of images."""
+        ...
 
 
 class ResidualBackbone(nn.Module):
@@ -26,6 +56,9 @@ class ResidualBackbone(nn.Module):
         n_channels: Channels of the feature map.
         side: Height and width of the feature map.
     """
+
+    n_channels: int
+    side: int
 
     def __init__(self, image_size: int) -> None:
         super().__init__()
@@ -47,6 +80,12 @@ class ResidualBackbone(nn.Module):
         """Return the feature map of images with values around 0."""
         feature_map: Tensor = self.blocks(self.stem(images))
         return feature_map
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """Stem and stages of two blocks."""
+        stages = [self.blocks[first : first + 2] for first in range(0, len(self.blocks), 2)]
+        return [self.stem, *stages]
 
 
 class _Block(nn.Module):
@@ -77,5 +116,12 @@ def _count_stages(image_size: int) -> int:
     return n_stages
 
 
-BACKBONES: Final[dict[str, Callable[[int], ResidualBackbone]]] = {"residual": ResidualBackbone}
+BACKBONES: Final[dict[str, Callable[[int], Backbone]]] = {
+    "residual": ResidualBackbone,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "mobilenet-v3-large": mobilenet_large,
+    "mobilenet-v3-small": mobilenet_small,
+    **{name: partial(plain_backbone, name) for name in LAYERS},
+}
 """Name in a recipe → what builds it for a side of the input in pixels."""

@@ -18,7 +18,9 @@ from torch.nn import functional
 from lookalike.atomic import sync_folder
 from lookalike.errors import ModelError
 from lookalike.failpoints import failpoint
-from lookalike.learning.network import Network
+from lookalike.learning.external import ExternalEncoder
+from lookalike.learning.external_export import FEATURES, heads_opset, join, load_encoder
+from lookalike.learning.network import Network, Prediction
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.model_folder import NETWORK, SELF_DECODER, SELF_ENCODER, ModelCard, write_card
 
@@ -39,12 +41,31 @@ class ExportedNetwork(nn.Module):
     def forward(self, images: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
         """Return content, layout (if there is a code head) and label probabilities."""
         predicted = self.network(images.permute(0, 3, 1, 2).float())
-        content = functional.normalize(predicted.content, dim=1)
-        logits = predicted.label_logits
-        labels = logits.softmax(dim=1) if self.is_single_label else logits.sigmoid()
-        if predicted.code is None:
-            return content, labels
-        return content, predicted.code, labels
+        return _outputs(predicted, self.is_single_label)
+
+
+class ExportedHeads(nn.Module):
+    """The heads as others call them: what an external encoder gives → embeddings, probabilities."""
+
+    def __init__(self, network: Network, is_single_label: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.is_single_label = is_single_label
+
+    def forward(self, features: Float[Tensor, "batch channels *cells"]) -> tuple[Tensor, ...]:
+        """Return content, layout (if there is a code head) and label probabilities."""
+        is_vector = features.ndim == 2
+        feature_map = features[:, :, None, None] if is_vector else features
+        return _outputs(self.network.predict(feature_map), self.is_single_label)
+
+
+def _outputs(predicted: Prediction, is_single_label: bool) -> tuple[Tensor, ...]:
+    content = functional.normalize(predicted.content, dim=1)
+    logits = predicted.label_logits
+    labels = logits.softmax(dim=1) if is_single_label else logits.sigmoid()
+    if predicted.code is None:
+        return content, labels
+    return content, predicted.code, labels
 
 
 class ExportedEncoder(nn.Module):
@@ -110,7 +131,10 @@ def export_model(
         ]
     differences, cosines = [], []
     for name, module, input_name, example, output_names in parts:
-        _write_onnx(folder / name, module.eval(), input_name, example, output_names)
+        if isinstance(module, ExportedNetwork) and isinstance(network.backbone, ExternalEncoder):
+            _write_joined(folder / name, module, network.backbone, example, output_names)
+        else:
+            _write_onnx(folder / name, module.eval(), input_name, example, output_names)
         difference, cosine = compare(folder / name, module, input_name, example)
         differences.append(difference)
         cosines.append(cosine)
@@ -120,8 +144,32 @@ def export_model(
     }
 
 
+def _write_joined(
+    path: Path,
+    module: ExportedNetwork,
+    encoder: ExternalEncoder,
+    example: UInt8[Tensor, "batch size size 3"],
+    outputs: list[str],
+) -> None:
+    """Write the external graph and, on top of it, the heads."""
+    model = load_encoder(encoder)
+    features = encoder(example[:2].permute(0, 3, 1, 2).float())
+    if encoder.is_vector:
+        features = features.flatten(1)
+    heads = path.with_name("heads.onnx")
+    upper = ExportedHeads(module.network, module.is_single_label).eval()
+    _write_onnx(heads, upper, FEATURES, features, outputs, heads_opset(model))
+    join(encoder, model, heads, path)
+    heads.unlink()
+
+
 def _write_onnx(
-    path: Path, module: nn.Module, input_name: str, example: Tensor, outputs: list[str]
+    path: Path,
+    module: nn.Module,
+    input_name: str,
+    example: Tensor,
+    outputs: list[str],
+    opset: int = _OPSET,
 ) -> None:
     with warnings.catch_warnings(), _unchecked_shapes():
         # The exporter through TorchScript is marked as old, but for these plain graphs it is
@@ -134,7 +182,7 @@ def _write_onnx(
             input_names=[input_name],
             output_names=outputs,
             dynamic_axes={name: {0: "batch"} for name in (input_name, *outputs)},
-            opset_version=_OPSET,
+            opset_version=opset,
             dynamo=False,
         )
 

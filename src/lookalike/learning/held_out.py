@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lookalike.learning.devices import Device
 from lookalike.learning.measures import OverlapCounter, label_f, label_mean_average_precision
-from lookalike.learning.network import Network
+from lookalike.learning.network import Network, Prediction
 from lookalike.learning.pictures import Pictures, blocks
 from lookalike.learning.self_encoders import SelfEncoder
 
@@ -76,8 +76,7 @@ class HeldOut:
         overlap = OverlapCounter(self.n_classes + 1)
         probabilities = []
         for positions in self._positions(limit):
-            pixels = self.pictures.take_pixels(positions).to(self.device.name)
-            predicted = network(pixels.permute(0, 3, 1, 2).float())
+            predicted = self._predict(network, positions)
             probabilities.append(self._probabilities(predicted.label_logits))
             if self_encoder is not None and predicted.code is not None:
                 self_encoder.eval()
@@ -90,6 +89,14 @@ class HeldOut:
             "label_f": label_f(shown, labels, self.is_single_label),
             **_overlap_figures("predicted", overlap),
         }
+
+    def _predict(self, network: Network, positions: Tensor) -> Prediction:
+        if self.pictures.features is not None:
+            features = self.pictures.take_features(positions)
+            return network.predict(features.to(self.device.name))
+        pixels = self.pictures.take_pixels(positions).to(self.device.name)
+        prediction: Prediction = network(pixels.permute(0, 3, 1, 2).float())
+        return prediction
 
     def _positions(self, limit: int | None) -> Iterator[Tensor]:
         n = len(self.pictures) if limit is None else min(limit, len(self.pictures))

@@ -17,7 +17,7 @@ CURVES: Final = "curves.png"
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
-    "label_map", "label_f",
+    "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
 )  # fmt: skip
 _INK: Final = "#2f3640"
@@ -27,6 +27,7 @@ _LOSSES: Final = {
     "code_loss": ("code", "#00798c"),
     "map_loss": ("label map", "#edae49"),
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
+    "pretraining_loss": ("without labels", "#66666e"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
@@ -34,6 +35,8 @@ _FIGURES: Final = {
     "label_map": ("label mAP", "#d1495b"),
 }
 _STAGES: Final = {
+    "layers": ("layers", "#f2f2f3"),
+    "contrastive": ("contrastive", "#f2f2f3"),
     "self-encoder": ("self-encoder", "#fdf6e8"),
     "network": ("network", "#eef6f7"),
     "joint": ("joint", "#f6eff8"),
@@ -92,7 +95,8 @@ def _draw_panel(
 
 
 def _shade_stages(axes: "Axes", rows: Sequence[Row]) -> None:
-    stages = [str(row["stage"]) for row in rows]
+    named = [str(row["stage"]) for row in rows]
+    stages = ["layers" if stage.startswith("layer ") else stage for stage in named]
     axes.set_xlim(0.5, len(rows) + 0.5)
     for stage, (label, color) in _STAGES.items():
         if stage in stages:

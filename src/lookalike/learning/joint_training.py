@@ -4,20 +4,22 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor, nn
 
-from lookalike.learning.augmentation import (
-    jitter_colors,
-    random_views,
-    view_label_maps,
-    view_pixels,
-)
+from lookalike.learning.augmentation import random_views, view_label_maps
 from lookalike.learning.devices import derive_seed
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.losses import Scalar, code_loss, label_loss
-from lookalike.learning.network import Network
+from lookalike.learning.network import Network, Prediction
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.self_encoding import calibrate
-from lookalike.learning.stages import Averages, Material, Steps, make_optimizer
+from lookalike.learning.stages import (
+    Averages,
+    Material,
+    Steps,
+    make_optimizer,
+    mirrored_views,
+    view_images,
+)
 from lookalike.progress import Task
 
 
@@ -95,15 +97,13 @@ class NetworkStage:
         self, positions: Int64[Tensor, " batch"], generator: Generator, *, is_joint: bool
     ) -> dict[str, Scalar]:
         material = self.material
-        views = random_views(len(positions), material.recipe.smallest_crop, generator)
-        images = self._images(positions, views, generator)
+        views = self._views(len(positions), generator)
         labels = material.pictures.take_labels(positions).to(material.device.name)
-        with material.device.autocast():
-            predicted = self.network(images)
+        predicted = self._predict(positions, views, generator)
         losses = {
             "label_loss": label_loss(predicted.label_logits, labels, material.is_single_label)
         }
-        if self.self_encoder is None:
+        if self.self_encoder is None or predicted.code is None:
             return losses
         if self._codes.noise is not None:
             noise = self._codes.noise[positions].to(material.device.name)
@@ -131,17 +131,27 @@ class NetworkStage:
             "predicted_map_loss": self_encoder.loss(predicted_logits, shown),
         }
 
-    def _images(
+    def _views(self, n: int, generator: Generator) -> Float[Tensor, "batch 2 3"]:
+        """Draw crops; an external encoder has seen whole pictures and their mirror images only."""
+        if self.material.pictures.features is not None:
+            return mirrored_views(n, generator)
+        return random_views(n, self.material.recipe.smallest_crop, generator)
+
+    def _predict(
         self,
         positions: Int64[Tensor, " batch"],
         views: Float[Tensor, "batch 2 3"],
         generator: Generator,
-    ) -> Float[Tensor, "batch 3 size size"]:
-        device, recipe = self.material.device.name, self.material.recipe
-        pixels = self.material.pictures.take_pixels(positions).to(device)
-        images = view_pixels(pixels, views.to(device), recipe.image_size)
-        images = jitter_colors(images, recipe.color_jitter, generator)
-        return images.contiguous(memory_format=torch.channels_last)
+    ) -> Prediction:
+        material = self.material
+        with material.device.autocast():
+            if material.pictures.features is not None:
+                features = material.pictures.take_features(positions, views[:, 0, 0] < 0)
+                return self.network.predict(features.to(material.device.name))
+            jitter = material.recipe.color_jitter
+            images = view_images(material, positions, views, generator, jitter=jitter)
+            prediction: Prediction = self.network(images)
+            return prediction
 
 
 def _title(has_code: bool, has_label_maps: bool) -> str:

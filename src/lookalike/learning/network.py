@@ -1,21 +1,30 @@
 """The network: a backbone, a label head and a code head."""
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lookalike.learning.backbones import BACKBONES, ResidualBackbone
+from lookalike.learning.backbones import BACKBONES, Backbone
+from lookalike.learning.content import (
+    AveragedContent,
+    CellFeatures,
+    Content,
+    DenseContent,
+    PooledContent,
+    ProjectedContent,
+    VectorFeatures,
+)
+from lookalike.learning.external import ExternalEncoder
+from lookalike.learning.published_networks import LAYERS, dense_width, plain_backbone
 from lookalike.learning.recipes import Recipe
 
 _MEAN: Final = (121.0, 115.0, 104.0)
 _DEVIATION: Final = 64.0
-_LABEL_CHANNELS: Final = 256
-"""Channels that are pooled over the whole picture for `content`."""
-_CODE_CHANNELS: Final = 48
-"""Channels kept in each cell before all cells are joined for the code."""
+_CONTENT_DIM: Final = 256
+"""Length of `content` where it is a projection and the recipe leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,50 +49,71 @@ class Network(nn.Module):
     the code head sees every cell of the feature map in its place, so `layout` says where. Each has
     channels of its own, made from the same feature map: pooling what serves both made pictures
     alike in `content` for their layout too, and fewer of the nearest shared a class.
+
+    Published networks are taken as the paper has them: one feature, fc7, from which both labels
+    and code are read by a linear layer each, `s = U f + u` and `ẑ = V f + v`.
+
+    Args:
+        backbone: Pixels → feature map.
+        content: Feature map → `content`.
+        label_head: `content` → one logit per class.
+        code_features: Feature map → what the code is read from; `None` reads it from `content`.
+        code_head: Reads the code; `None` without self-encoding.
     """
 
     mean: Float[Tensor, "1 3 1 1"]
 
     def __init__(
-        self, backbone: ResidualBackbone, n_classes: int, content_dim: int, code_dim: int
+        self,
+        backbone: Backbone,
+        content: Content,
+        label_head: nn.Linear,
+        code_features: nn.Module | None,
+        code_head: nn.Linear | None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.label_features = _features(backbone, _LABEL_CHANNELS)
-        self.projection = nn.Sequential(
-            nn.Linear(2 * _LABEL_CHANNELS, content_dim, bias=False), nn.BatchNorm1d(content_dim)
-        )
-        self.label_head = nn.Linear(content_dim, n_classes)
-        self.code_features: nn.Module | None = None
-        self.code_head: nn.Linear | None = None
-        if code_dim:
-            self.code_features = nn.Sequential(_features(backbone, _CODE_CHANNELS), nn.Flatten())
-            self.code_head = nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim)
+        self.content = content
+        self.label_head = label_head
+        self.code_features = code_features
+        self.code_head = code_head
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
         """Return the prediction for RGB images with values from 0 to 255."""
-        shared = self.backbone((images - self.mean) / _DEVIATION)
-        feature_map = self.label_features(shared)
-        # The mean tells how much there is of something, the maximum that there is a little.
-        pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
-        content = self.projection(pooled)
-        return Prediction(content.float(), self.label_head(content).float(), self._code(shared))
+        return self.predict(self.backbone(self.normalize(images)))
 
-    def _code(self, shared: Tensor) -> Tensor | None:
-        if self.code_features is None or self.code_head is None:
-            return None
-        code: Tensor = self.code_head(self.code_features(shared))
-        return code.float()
+    def normalize(
+        self, images: Float[Tensor, "batch 3 size size"]
+    ) -> Float[Tensor, "batch 3 size size"]:
+        """Return images as the backbone wants them; an external encoder normalizes itself."""
+        if isinstance(self.backbone, ExternalEncoder):
+            return images
+        return (images - self.mean) / _DEVIATION
+
+    def predict(self, feature_map: Float[Tensor, "batch channels side side"]) -> Prediction:
+        """Return the prediction for feature maps of the backbone."""
+        content = self.content(feature_map)
+        code = None
+        if self.code_head is not None:
+            features = self.code_features(feature_map) if self.code_features else content
+            code = self.code_head(features).float()
+        return Prediction(content.float(), self.label_head(content).float(), code)
+
+    @property
+    def content_dim(self) -> int:
+        """Length of `content`."""
+        return self.content.dim
 
     @property
     def read_outs(self) -> tuple[nn.Linear, ...]:
         """The linear layers that content and labels are read from; they are trained apart.
 
         Steps of equal size in all directions, as matrices get, spread what little tells classes
-        apart over all of `content`: fewer of the nearest pictures shared a class.
+        apart over all of `content`: fewer of the nearest pictures shared a class. The dense layers
+        of published networks belong to them.
         """
-        return (cast(nn.Linear, self.projection[0]), self.label_head)
+        return (*self.content.read_outs, self.label_head)
 
     @torch.no_grad()
     def rescale_code(
@@ -95,19 +125,51 @@ class Network(nn.Module):
             self.code_head.bias.sub_(mean).div_(deviation)
 
 
-def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
+def build_network(
+    n_classes: int, recipe: Recipe, *, has_code: bool, encoder: ExternalEncoder | None = None
+) -> Network:
     """Build the network a recipe asks for, with weights from the current random state.
 
     The code head is drawn last, so that the rest starts alike with and without it.
+
+    Args:
+        n_classes: Number of classes.
+        recipe: All options.
+        has_code: Whether there is a code head.
+        encoder: The external encoder that the recipe names as its backbone.
     """
-    backbone = BACKBONES[recipe.backbone](recipe.image_size)
-    code_dim = recipe.code_dim if has_code else 0
-    return Network(backbone, n_classes, recipe.content_dim, code_dim)
+    backbone = encoder or _backbone(recipe)
+    content = _content(backbone, recipe)
+    label_head = nn.Linear(content.dim, n_classes)
+    if not has_code:
+        return Network(backbone, content, label_head, None, None)
+    features = _code_features(backbone, recipe)
+    code_head = nn.Linear(content.dim if features is None else features.dim, recipe.code_dim)
+    return Network(backbone, content, label_head, features, code_head)
 
 
-def _features(backbone: ResidualBackbone, n_channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(backbone.n_channels, n_channels, 1, bias=False),
-        nn.BatchNorm2d(n_channels),
-        nn.ReLU(),
-    )
+def _backbone(recipe: Recipe) -> Backbone:
+    if recipe.backbone in LAYERS:
+        return plain_backbone(recipe.backbone, recipe.image_size, recipe.content_dim)
+    return BACKBONES[recipe.backbone](recipe.image_size)
+
+
+def _content(backbone: Backbone, recipe: Recipe) -> Content:
+    if recipe.backbone in LAYERS:
+        if recipe.backbone == "nin":
+            return AveragedContent(backbone.n_channels)
+        width = dense_width(recipe.image_size)
+        n_inputs = backbone.n_channels * backbone.side**2
+        return DenseContent(n_inputs, width, recipe.content_dim or width)
+    dim = recipe.content_dim or _CONTENT_DIM
+    if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
+        return ProjectedContent(backbone.n_channels, dim)
+    return PooledContent(backbone.n_channels, dim)
+
+
+def _code_features(backbone: Backbone, recipe: Recipe) -> CellFeatures | VectorFeatures | None:
+    if recipe.backbone in LAYERS:
+        return None
+    if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
+        return VectorFeatures(backbone.n_channels)
+    return CellFeatures(backbone.n_channels, backbone.side)

@@ -10,13 +10,13 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -34,26 +34,31 @@ _AHEAD: Final = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """Decoded pictures of a data set.
+    """Decoded pictures of a data set, or some of them.
 
     Attributes:
         pixels: RGB, mapped from a file.
         label_maps: Label maps, mapped from a file; `None` where the data set has none.
         labels: Which classes each picture has.
         unreadable: Names of pictures left out, with the reason.
+        rows: Which row of the files each picture is; `None` if these are all, in order.
+        features: What an external encoder gives for each picture and, where there are two sides,
+            for its mirror image, mapped from a file; `None` without one.
     """
 
-    pixels: UInt8[ndarray, "items side side 3"]
-    label_maps: UInt8[ndarray, "items map_side map_side"] | None
+    pixels: UInt8[ndarray, "stored side side 3"]
+    label_maps: UInt8[ndarray, "stored map_side map_side"] | None
     labels: Bool[ndarray, "items classes"]
     unreadable: tuple[str, ...]
+    rows: Int64[ndarray, " items"] | None = None
+    features: Float32[ndarray, "stored sides channels cells cells"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take_pixels(self, positions: Tensor) -> UInt8[Tensor, "batch side side 3"]:
         """Return a batch of pictures."""
-        return torch.from_numpy(self.pixels[positions.numpy()])
+        return torch.from_numpy(self.pixels[self._rows(positions)])
 
     def take_label_maps(self, positions: Tensor) -> UInt8[Tensor, "batch map_side map_side"]:
         """Return a batch of label maps.
@@ -63,11 +68,34 @@ class Pictures:
         """
         if self.label_maps is None:
             raise DatasetError("these pictures have no label maps; learn from a set that has them")
-        return torch.from_numpy(self.label_maps[positions.numpy()])
+        return torch.from_numpy(self.label_maps[self._rows(positions)])
 
     def take_labels(self, positions: Tensor) -> Bool[Tensor, "batch classes"]:
         """Return the labels of a batch."""
         return torch.from_numpy(self.labels[positions.numpy()])
+
+    def take_features(
+        self, positions: Tensor, is_mirrored: Bool[Tensor, " batch"] | None = None
+    ) -> Float32[Tensor, "batch channels cells cells"]:
+        """Return what the external encoder gave for a batch, some pictures of it mirrored.
+
+        Raises:
+            DatasetError: If there is no external encoder.
+        """
+        if self.features is None:
+            raise DatasetError("these pictures have no features of an external encoder")
+        rows = self._rows(positions)
+        sides = np.zeros_like(rows) if is_mirrored is None else is_mirrored.numpy().astype(np.int64)
+        return torch.from_numpy(self.features[rows, sides])
+
+    def subset(self, positions: Int64[ndarray, " some"]) -> "Pictures":
+        """Return some of these pictures; nothing but the labels is copied."""
+        rows = self._rows(torch.from_numpy(positions))
+        return replace(self, labels=self.labels[positions], rows=rows)
+
+    def _rows(self, positions: Tensor) -> Int64[ndarray, " batch"]:
+        chosen: Int64[ndarray, " batch"] = positions.numpy()
+        return chosen if self.rows is None else self.rows[chosen]
 
 
 def blocks(n: int, size: int = 256) -> Iterator[Int64[Tensor, " block"]]:

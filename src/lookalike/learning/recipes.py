@@ -14,18 +14,25 @@ from lookalike.model_folder import ModelCard
 from lookalike.progress import SILENT, Progress
 
 _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
-    "backbone": ("residual",),
+    "pretraining": (None, "layerwise", "contrastive"),
     "self_encoder": ("convolutional", "dense"),
     "map_input": ("embedding", "one-hot"),
     "code_control": (None, "shuffled", "noise"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "float32", "bfloat16"),
 }
+_BACKBONES: Final = (
+    "residual", "resnet18", "resnet50", "mobilenet-v3-large", "mobilenet-v3-small",
+    "alexnet", "cnn-f", "cnn-m", "cnn-s", "nin", "zf",
+)  # fmt: skip
+_OWN_SIZES: Final = {"alexnet": 227}
+"""Sides of the input that were published and are no multiple of 32."""
 _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "image_size": (32, 512),
     "grid": (8, 128),
     "code_dim": (2, 1024),
     "content_dim": (2, 4096),
+    "pretraining_epochs": (1, 100_000),
     "code_weight": (0.0, 1000.0),
     "epochs": (1, 100_000),
     "self_encoder_epochs": (1, 100_000),
@@ -34,6 +41,7 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "learning_rate": (1e-7, 1.0),
     "weight_decay": (0.0, 10.0),
     "code_noise": (0.0, 10.0),
+    "label_share": (0.0, 1.0),
     "smallest_crop": (0.1, 1.0),
     "color_jitter": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
@@ -49,11 +57,17 @@ class Recipe:
     """All options of a training run.
 
     Attributes:
-        image_size: Side of the square network input in pixels, a multiple of 32.
+        image_size: Side of the square network input in pixels, a multiple of 32; 227 is allowed
+            for `alexnet`, and any side for an external encoder.
         grid: Side of the label maps that the self-encoder reads and writes, a multiple of 8.
         code_dim: Length of the `layout` code.
-        content_dim: Length of the `content` embedding.
-        backbone: Kind of network between the pixels and the heads: `residual`.
+        content_dim: Length of the `content` embedding: 256 if `None`. In published networks it is
+            the width of the last hidden layer, and `None` is 4096 from 192 pixels on, 1024 below,
+            1024 in `nin`.
+        backbone: Kind of network between the pixels and the heads: `residual`, `resnet18`,
+            `resnet50`, `mobilenet-v3-large`, `mobilenet-v3-small`; the published `alexnet`,
+            `cnn-f`, `cnn-m`, `cnn-s`, `nin`, `zf`; or the path of an ONNX file, an external
+            encoder that is used as it is.
         self_encoder: `convolutional`, or `dense`: three layers and sigmoids, as published.
         map_input: How a class enters the self-encoder: `embedding`, a learned vector, or
             `one-hot`.
@@ -61,6 +75,13 @@ class Recipe:
             number of steps without self-encoding.
         code_control: For experiments: `shuffled` gives each picture the code of another one,
             `noise` gives it random numbers.
+        pretraining: How the network is prepared without labels: `layerwise`, each layer as a
+            denoising autoencoder of the one below; `contrastive`, two views of a picture alike
+            and those of others apart; `None` leaves it out.
+        pretraining_epochs: Passes of that over all training pictures, divided among the layers;
+            `None` chooses by their number.
+        label_share: Share of the training pictures whose labels and label maps are used, drawn by
+            the seed; pre-training sees all pictures.
         epochs: Passes of the network over the training pictures, joint fine-tuning included;
             `None` chooses by the size of the data set.
         self_encoder_epochs: Passes of the self-encoder over the label maps alone; `None` chooses.
@@ -85,12 +106,15 @@ class Recipe:
     image_size: int = 96
     grid: int = 32
     code_dim: int = 128
-    content_dim: int = 256
+    content_dim: int | None = None
     backbone: str = "residual"
     self_encoder: str = "convolutional"
     map_input: str = "embedding"
     code_weight: float = 1.0
     code_control: str | None = None
+    pretraining: str | None = None
+    pretraining_epochs: int | None = None
+    label_share: float = 1.0
     epochs: int | None = None
     self_encoder_epochs: int | None = None
     joint_share: float = 0.1
@@ -109,12 +133,23 @@ class Recipe:
             _check_choice(name, getattr(self, name), choices)
         for name, (low, high) in _RANGES.items():
             _check_range(name, getattr(self, name), low, high)
-        for name, step in (("image_size", 32), ("grid", 8)):
-            if getattr(self, name) % step:
-                raise UsageError(
-                    f"{name} must be a multiple of {step}, got {getattr(self, name)}; "
-                    f"use {max(step, getattr(self, name) // step * step)}"
-                )
+        if not self.has_external_encoder:
+            _check_choice("backbone", self.backbone, (*_BACKBONES, "FILE.onnx"))
+            if self.image_size != _OWN_SIZES.get(self.backbone):
+                _check_multiple("image_size", self.image_size, 32)
+        _check_multiple("grid", self.grid, 8)
+        if self.label_share == 0:
+            raise UsageError("label_share must be above 0, got 0; use 1 for all labels")
+        if self.pretraining is not None and self.has_external_encoder:
+            raise UsageError(
+                f"pretraining={self.pretraining!r} trains the backbone, but {self.backbone} is "
+                "used as it is; leave pre-training out or choose another backbone"
+            )
+        if self.pretraining is None and self.pretraining_epochs is not None:
+            raise UsageError(
+                f"pretraining_epochs is {self.pretraining_epochs}, but there is no pretraining; "
+                "choose layerwise or contrastive, or leave the epochs out"
+            )
         if self.code_control is not None and self.code_weight == 0:
             raise UsageError(
                 f"code_control={self.code_control!r} needs codes, but code_weight is 0; "
@@ -125,6 +160,15 @@ class Recipe:
     def has_self_encoding(self) -> bool:
         """Whether the network is taught codes at all."""
         return self.code_weight > 0
+
+    @property
+    def has_external_encoder(self) -> bool:
+        """Whether the backbone is a file."""
+        return self.backbone.endswith(".onnx")
+
+    def pretraining_epochs_for(self, n: int) -> int:
+        """Return the passes of pre-training over `n` training pictures."""
+        return self.pretraining_epochs or _passes(_NETWORK_PICTURES, n, 10, 100)
 
     def epochs_for(self, n: int) -> int:
         """Return the passes of the network over `n` training pictures."""
@@ -225,6 +269,14 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
     if value not in choices:
         known = ", ".join(str(choice) for choice in choices if choice is not None)
         raise UsageError(f"{name} {value!r} is not known; choose one of: {known}")
+
+
+def _check_multiple(name: str, value: int, step: int) -> None:
+    if value % step:
+        raise UsageError(
+            f"{name} must be a multiple of {step}, got {value}; "
+            f"use {max(step, value // step * step)}"
+        )
 
 
 def _check_range(name: str, value: int | float | None, low: int | float, high: int | float) -> None:

@@ -3,14 +3,15 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor, nn
 
-from lookalike.learning.devices import Device
+from lookalike.learning.augmentation import jitter_colors, view_pixels
+from lookalike.learning.devices import Device, derive_seed
 from lookalike.learning.losses import Scalar
 from lookalike.learning.network import Network
 from lookalike.learning.optimizers import Muon
@@ -48,6 +49,15 @@ class Material:
         """Full batches in one pass."""
         return len(self.pictures) // self.batch_size
 
+    def labeled(self) -> "Material":
+        """Return the pictures whose labels may be used, drawn by the seed; at least two."""
+        n = len(self.pictures)
+        if self.recipe.label_share == 1:
+            return self
+        generator = Generator().manual_seed(derive_seed(self.recipe.seed, "labels"))
+        drawn = torch.randperm(n, generator=generator)[: max(2, round(self.recipe.label_share * n))]
+        return replace(self, pictures=self.pictures.subset(drawn.sort().values.numpy()))
+
     def batches(self, generator: Generator) -> Iterator[Int64[Tensor, " batch"]]:
         """Give positions in random order; what fills no batch waits for the next epoch."""
         order = torch.randperm(len(self.pictures), generator=generator)
@@ -63,12 +73,14 @@ class Stage(Protocol):
         name: Name in seeds, checkpoints and the log.
         title: What the progress bar says.
         n_epochs: Passes over the training pictures.
+        material: What it learns from.
         optimizer: What a checkpoint must hold besides the weights.
     """
 
     name: str
     title: str
     n_epochs: int
+    material: Material
     optimizer: torch.optim.Optimizer
 
     def label(self, epoch: int) -> str:
@@ -103,15 +115,42 @@ def learning_rate_factor(step: int, n_steps: int) -> float:
 
 
 def make_optimizer(modules: list[nn.Module], material: Material) -> torch.optim.Optimizer:
-    """Return the optimizer of a stage."""
+    """Return the optimizer of a stage.
+
+    What labels and content are read from is moved by AdamW, and so are depthwise convolutions: the
+    filters of different channels have nothing to do with each other.
+    """
     recipe = material.recipe
+    networks = [module for module in modules if isinstance(module, Network)]
+    by_adam: list[nn.Module] = [layer for network in networks for layer in network.read_outs]
+    by_adam += [part for module in modules for part in module.modules() if _is_depthwise(part)]
     return Muon(
         modules,
         recipe.learning_rate,
         recipe.weight_decay,
         is_bfloat16=material.device.has_bfloat16,
-        by_adam=[layer for m in modules if isinstance(m, Network) for layer in m.read_outs],
+        by_adam=by_adam,
     )
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+
+
+def view_images(
+    material: Material,
+    positions: Int64[Tensor, " batch"],
+    views: Float[Tensor, "batch 2 3"],
+    generator: Generator,
+    *,
+    jitter: float,
+) -> Float[Tensor, "batch 3 size size"]:
+    """Show pictures through `views`, their colors changed with strength `jitter`."""
+    device = material.device.name
+    pixels = material.pictures.take_pixels(positions).to(device)
+    images = view_pixels(pixels, views.to(device), material.recipe.image_size)
+    images = jitter_colors(images, jitter, generator)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(slots=True)
@@ -157,3 +196,10 @@ def whole_views(n: int, *, is_mirrored: bool = False) -> Float[Tensor, "n 2 3"]:
     """Return views that show whole pictures, mirrored or not."""
     side = -1.0 if is_mirrored else 1.0
     return torch.tensor([[side, 0.0, 0.0], [0.0, 1.0, 0.0]]).expand(n, 2, 3)
+
+
+def mirrored_views(n: int, generator: Generator) -> Float[Tensor, "n 2 3"]:
+    """Return views that show whole pictures, every other one mirrored at random."""
+    views = whole_views(n).clone()
+    views[torch.rand(n, generator=generator) < 0.5, 0, 0] = -1.0
+    return views

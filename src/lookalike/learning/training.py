@@ -21,11 +21,14 @@ from lookalike.learning.augmentation import view_label_maps, view_pixels
 from lookalike.learning.checkpoints import disk_faults, load_checkpoint, save_checkpoint
 from lookalike.learning.devices import Device, choose_device, derive_seed, seeded
 from lookalike.learning.export import export_model, publish
+from lookalike.learning.external import ExternalEncoder, open_encoder
+from lookalike.learning.external_features import with_features
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.history import CURVES, HISTORY, Row, draw_curves, history_text
 from lookalike.learning.joint_training import NetworkStage
 from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import fingerprint, load_pictures, split_positions
+from lookalike.learning.pretraining import pretraining_stages
 from lookalike.learning.recipes import Recipe, differences
 from lookalike.learning.self_encoders import SelfEncoder, build_self_encoder
 from lookalike.learning.self_encoding import SelfEncoderStage, weigh_values
@@ -58,9 +61,10 @@ def train(
         return _finished(out, recipe)
     _refuse_existing(out, folder, resume)
     device = choose_device(recipe.device, recipe.precision)
+    encoder = open_encoder(recipe)  # before any folder is made
     with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        run = _prepare(dataset, folder, recipe, validate, device, progress)
+        run = _prepare(dataset, folder, recipe, validate, device, encoder, progress)
         state = load_checkpoint(folder) if resume else None
         rows = run.learn(state, progress)
         card = run.export(out, rows)
@@ -97,14 +101,19 @@ def _refuse_other_recipe(trained: dict[str, Any], recipe: Recipe, place: Path) -
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A training run, ready to begin or to go on; made by `_prepare`."""
+    """A training run, ready to begin or to go on; made by `_prepare`.
+
+    `material` are the pictures whose labels may be used, `all_material` those and the others.
+    """
 
     dataset: Dataset
     folder: Path
+    all_material: Material
     material: Material
     held_out: HeldOut
     network: Network
     self_encoder: SelfEncoder | None
+    pretraining: nn.Module | None
     stages: Sequence[Stage]
     digest: str
 
@@ -120,7 +129,7 @@ class _Run:
             rows, first_stage, first_epoch = self._restore(state)
         for index in range(first_stage, len(self.stages)):
             stage = self.stages[index]
-            n = self.material.steps_per_epoch * self.material.batch_size
+            n = stage.material.steps_per_epoch * stage.material.batch_size
             with progress.task(stage.title, stage.n_epochs * n) as task:
                 task.advance(first_epoch * n)
                 for epoch in range(first_epoch, stage.n_epochs):
@@ -144,8 +153,18 @@ class _Run:
         }
 
     def _modules(self) -> dict[str, nn.Module]:
-        modules: dict[str, nn.Module] = {"network": self.network}
-        return modules | ({"self_encoder": self.self_encoder} if self.self_encoder else {})
+        modules = {
+            "network": self.network,
+            "self_encoder": self.self_encoder,
+            "pretraining": self.pretraining,
+        }
+        return {name: module for name, module in modules.items() if module is not None}
+
+    @property
+    def encoder_digest(self) -> str:
+        """Checksum of the external encoder; empty without one."""
+        backbone = self.network.backbone
+        return backbone.sha256 if isinstance(backbone, ExternalEncoder) else ""
 
     def _save(self, stage: int, epochs: int, rows: list[Row]) -> None:
         # No random state is kept: each epoch draws from a seed of its own.
@@ -153,6 +172,7 @@ class _Run:
             "format": _FORMAT,
             "recipe": self.recipe.to_dict(),
             "digest": self.digest,
+            "encoder": self.encoder_digest,
             "stage": stage,
             "epochs": epochs,
             "modules": {name: module.state_dict() for name, module in self._modules().items()},
@@ -174,6 +194,11 @@ class _Run:
             raise UsageError(
                 f"{self.folder} was begun with other training pictures than {self.dataset.name} "
                 "has now; resume with the same data set, or choose another place for the model"
+            )
+        if state.get("encoder", "") != self.encoder_digest:
+            raise UsageError(
+                f"{self.folder} was begun with another content of {self.recipe.backbone}; "
+                "resume with the same file, or choose another place for the model"
             )
         for name, module in self._modules().items():
             module.load_state_dict(state["modules"][name])
@@ -215,7 +240,7 @@ class _Run:
 
     def _name(self) -> str:
         name = re.sub(r"[^A-Za-z0-9._]+", "-", self.dataset.name).strip("-") or "model"
-        return f"{name}-{self.recipe.backbone}-s{self.recipe.seed}"
+        return f"{name}-{Path(self.recipe.backbone).stem}-s{self.recipe.seed}"
 
     def _card(self, figures: dict[str, float], rows: list[Row]) -> ModelCard:
         has_code = self.self_encoder is not None
@@ -226,7 +251,7 @@ class _Run:
             palette=tuple(self.dataset.palette),
             image_size=self.recipe.image_size,
             grid=self.recipe.grid if has_code else 0,
-            content_dim=self.recipe.content_dim,
+            content_dim=self.network.content_dim,
             code_dim=self.recipe.code_dim if has_code else 0,
             is_single_label=self.dataset.is_single_label,
             preprocess_version=PREPROCESS_VERSION,
@@ -236,19 +261,22 @@ class _Run:
         )
 
     def _training_data(self, rows: list[Row]) -> dict[str, Any]:
-        learned, held_out = self.material.pictures, self.held_out.pictures
+        learned, held_out = self.all_material.pictures, self.held_out.pictures
         epochs: dict[str, int] = defaultdict(int)
         seconds: dict[str, float] = defaultdict(float)
         for row in rows:
             epochs[str(row["stage"])] += 1
             seconds[str(row["stage"])] += float(row["seconds"])
+        encoder = {"encoder_sha256": self.encoder_digest} if self.encoder_digest else {}
         return {
             "name": self.dataset.name,
             "pictures": len(learned),
+            "labeled_pictures": len(self.material.pictures),
             "held_out_pictures": len(held_out),
             "unreadable": [*learned.unreadable, *held_out.unreadable],
             "has_label_maps": self.dataset.has_label_maps,
             "digest": self.digest,
+            **encoder,
             "device": str(self.material.device),
             "epochs": dict(epochs),
             "seconds": {stage: round(total, 1) for stage, total in seconds.items()},
@@ -261,6 +289,7 @@ def _prepare(
     recipe: Recipe,
     validate: Dataset | None,
     device: Device,
+    encoder: ExternalEncoder | None,
     progress: Progress,
 ) -> _Run:
     """Decode the pictures and build what is to be trained."""
@@ -273,7 +302,7 @@ def _prepare(
         dataset,
         positions,
         folder / "learned",
-        side=round(recipe.image_size * _STORED_MARGIN),
+        side=recipe.image_size if encoder else round(recipe.image_size * _STORED_MARGIN),
         map_side=2 * recipe.grid,
         progress=progress,
     )
@@ -289,17 +318,26 @@ def _prepare(
         map_side=recipe.grid,
         progress=progress,
     )
-    material = Material(learned, dataset.is_single_label, recipe, device)
+    if encoder is not None:
+        files = folder / "learned"
+        learned = with_features(learned, encoder, files, is_learned=True, progress=progress)
+        files = folder / "held-out"
+        measured = with_features(measured, encoder, files, is_learned=False, progress=progress)
+    all_material = Material(learned, dataset.is_single_label, recipe, device)
+    material = all_material.labeled()
     held_out = HeldOut(measured, len(dataset.classes), dataset.is_single_label, device)
-    network, self_encoder = _build(len(dataset.classes), material)
+    network, self_encoder = _build(len(dataset.classes), material, encoder)
+    pretraining, stages = pretraining_stages(network, all_material)
     return _Run(
         dataset=dataset,
         folder=folder,
+        all_material=all_material,
         material=material,
         held_out=held_out,
         network=network,
         self_encoder=self_encoder,
-        stages=_stages(network, self_encoder, material, held_out),
+        pretraining=pretraining,
+        stages=[*stages, *_stages(network, self_encoder, material, held_out)],
         digest=fingerprint(dataset, positions),
     )
 
@@ -314,12 +352,14 @@ def _check_classes(dataset: Dataset, validate: Dataset | None) -> None:
         )
 
 
-def _build(n_classes: int, material: Material) -> tuple[Network, SelfEncoder | None]:
+def _build(
+    n_classes: int, material: Material, encoder: ExternalEncoder | None
+) -> tuple[Network, SelfEncoder | None]:
     """Draw the first weights; those of the network do not depend on there being codes."""
     recipe, device = material.recipe, material.device.name
     has_code = recipe.has_self_encoding and material.pictures.label_maps is not None
     with seeded(derive_seed(recipe.seed, "network")):
-        network = build_network(n_classes, recipe, has_code=has_code)
+        network = build_network(n_classes, recipe, has_code=has_code, encoder=encoder)
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not has_code:
         return network, None
