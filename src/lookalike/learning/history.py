@@ -16,6 +16,7 @@ CURVES: Final = "curves.png"
 
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
+    "segmentation_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f",
     "learning_rate", "seconds",
@@ -27,6 +28,7 @@ _LOSSES: Final = {
     "code_loss": ("code", "#00798c"),
     "map_loss": ("label map", "#edae49"),
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
+    "segmentation_loss": ("label map, segmented", "#3d5a80"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
@@ -35,6 +37,7 @@ _FIGURES: Final = {
 }
 _STAGES: Final = {
     "self-encoder": ("self-encoder", "#fdf6e8"),
+    "trunk": ("trunk", "#eff3ea"),
     "network": ("network", "#eef6f7"),
     "joint": ("joint", "#f6eff8"),
 }

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lookalike.learning.backbones import BACKBONES, ResidualBackbone
 from lookalike.learning.recipes import Recipe
+from lookalike.learning.segmentation import SegmentationHead
 
 _MEAN: Final = (121.0, 115.0, 104.0)
 _DEVIATION: Final = 64.0
@@ -26,11 +27,13 @@ class Prediction:
         content: Penultimate features, not yet of unit length.
         label_logits: One per class.
         code: Predicted z-scored code; `None` without a code head.
+        map_logits: One per label map value and cell; `None` without a segmentation head.
     """
 
     content: Float[Tensor, "batch content_dim"]
     label_logits: Float[Tensor, "batch classes"]
     code: Float[Tensor, "batch code_dim"] | None
+    map_logits: Float[Tensor, "batch values grid grid"] | None = None
 
 
 class Network(nn.Module):
@@ -59,6 +62,7 @@ class Network(nn.Module):
         if code_dim:
             self.code_features = nn.Sequential(_features(backbone, _CODE_CHANNELS), nn.Flatten())
             self.code_head = nn.Linear(_CODE_CHANNELS * backbone.side**2, code_dim)
+        self.segmentation_head: SegmentationHead | None = None
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
@@ -68,7 +72,12 @@ class Network(nn.Module):
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
         content = self.projection(pooled)
-        return Prediction(content.float(), self.label_head(content).float(), self._code(shared))
+        logits = self.label_head(content).float()
+        if self.segmentation_head is not None:
+            map_logits = self.segmentation_head(shared)
+            code = self.segmentation_head.code(map_logits)
+            return Prediction(content.float(), logits, code, map_logits)
+        return Prediction(content.float(), logits, self._code(shared))
 
     def _code(self, shared: Tensor) -> Tensor | None:
         if self.code_features is None or self.code_head is None:
@@ -93,16 +102,24 @@ class Network(nn.Module):
         if self.code_head is not None:
             self.code_head.weight.div_(deviation[:, None])
             self.code_head.bias.sub_(mean).div_(deviation)
+        if self.segmentation_head is not None:
+            self.segmentation_head.rescale(mean, deviation)
 
 
 def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
     """Build the network a recipe asks for, with weights from the current random state.
 
-    The code head is drawn last, so that the rest starts alike with and without it.
+    The code head, or the segmentation head in its place, is drawn last, so that the rest starts
+    alike with and without it.
     """
     backbone = BACKBONES[recipe.backbone](recipe.image_size)
-    code_dim = recipe.code_dim if has_code else 0
-    return Network(backbone, n_classes, recipe.content_dim, code_dim)
+    code_dim = recipe.code_dim if has_code and recipe.has_self_encoding else 0
+    network = Network(backbone, n_classes, recipe.content_dim, code_dim)
+    if has_code and recipe.segmentation_weight > 0:
+        network.segmentation_head = SegmentationHead(
+            backbone.n_channels, backbone.side, n_classes + 1, recipe.grid
+        )
+    return network
 
 
 def _features(backbone: ResidualBackbone, n_channels: int) -> nn.Module:
