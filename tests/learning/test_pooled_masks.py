@@ -55,7 +55,7 @@ def test_all_components_of_few_dimensions_can_be_had():
 
 
 def test_more_components_than_shares_are_refused():
-    with pytest.raises(UsageError, match="code_dim=256 principal components .* at most 128"):
+    with pytest.raises(UsageError, match=r"code_dim=256 principal components .* at most 128"):
         build_pooled_masks(1, Recipe(code_dim=256, code_target="pooled-masks"))
 
 

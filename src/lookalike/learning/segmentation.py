@@ -77,7 +77,7 @@ class SegmentationHead(nn.Module):
 
 
 class SharesToLogits(nn.Module):
-    """Shares of values in coarse cells → logits in the cells of the grid, whose softmax they are."""
+    """Shares of values in coarse cells → logits in the cells of the grid."""
 
     def __init__(self, grid: int) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ def calibrate(
 
 
 def whole_label_maps(material: Material) -> Iterator[UInt8[Tensor, "block grid grid"]]:
-    """Give all training maps on the self-encoder's grid, block by block, as they are and mirrored."""
+    """Give all training maps on the self-encoder's grid in blocks, as they are and mirrored."""
     for positions in blocks(len(material.pictures)):
         label_maps = material.pictures.take_label_maps(positions)
         for is_mirrored in (False, True):
