@@ -4,6 +4,7 @@ import pytest
 from lookalike.arrays import normalize
 from lookalike.errors import UsageError
 from lookalike.evaluation.paper import (
+    READINGS,
     VARIANTS,
     judge_clusters,
     means_of_samples,
@@ -14,10 +15,15 @@ from lookalike.evaluation.paper import (
     sweep_clusters,
     walk_clusters,
 )
+from lookalike.index.kmeans import assign_clusters
 from tests import oracles
 
 GOLDEN = np.array([[c in labels for c in range(1, 5)] for labels in
                    ({1, 2}, {2}, {3}, {1, 3}, {4}, {4, 2})])  # fmt: skip
+
+
+def cluster(embeddings: np.ndarray, n: int, seed: int) -> np.ndarray:
+    return assign_clusters(embeddings, n, seed=seed)
 
 
 def grouped(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +61,7 @@ def test_one_cluster_scores_its_baseline_in_every_reading():
 
 def test_clusters_of_labels_beat_both_degenerate_clusterings():
     labels, embeddings = grouped(80, seed=1)
-    rows = sweep_clusters(labels, embeddings, (4, 8, 60))
+    rows = sweep_clusters(labels, embeddings, (4, 8, 60), cluster)
     assert [row.k for row in rows] == [4, 8]
     for name in VARIANTS:
         assert rows[0].scores[name] > rows[0].one_cluster[name]
@@ -103,9 +109,10 @@ def test_precision_and_recall_of_a_case_done_by_hand():
 
 def test_runs_differ_and_come_again_with_their_seed():
     labels, embeddings = grouped(60, seed=4)
-    options = {"n_clusters": 5, "n_queries": 20, "order": "ranked", "n_runs": 4}
+    options = {"n_clusters": 5, "n_queries": 20, "n_runs": 4}
     runs, again, others = (
-        repeat_runs(labels, embeddings, **options, seed=seed) for seed in (0, 0, 1)
+        repeat_runs(labels, embeddings, cluster, **options, seed=seed)["ranked"]
+        for seed in (0, 0, 1)
     )
     assert runs.precision.shape == (4, 4)
     assert runs.n_queries == 20
@@ -117,11 +124,22 @@ def test_runs_differ_and_come_again_with_their_seed():
 
 def test_ranking_inside_a_cluster_helps_where_clusters_are_mixed():
     labels, embeddings = grouped(80, seed=5)
-    scores = [
-        repeat_runs(labels, embeddings, n_clusters=2, n_queries=80, order=order, n_runs=5)
-        for order in ("list", "ranked")
+    runs = repeat_runs(labels, embeddings, cluster, n_clusters=2, n_queries=80, n_runs=5)
+    assert list(runs) == list(READINGS)
+    assert runs["ranked"].precision.mean() > runs["list"].precision.mean() + 0.05
+
+
+def test_the_exact_reading_compares_every_image():
+    labels, embeddings = grouped(40, seed=6)
+    runs = repeat_runs(labels, embeddings, cluster, n_clusters=9, n_queries=40, n_runs=2, at=(3,))
+    rows = normalize(embeddings)
+    similarity = rows @ rows.T - 2 * np.eye(40)
+    queries = np.flatnonzero((labels @ labels.T).sum(axis=1) > 1)
+    hits = [
+        [(labels[q] & labels[i]).any() for i in np.argsort(-similarity[q])[:3]] for q in queries
     ]
-    assert scores[1].precision.mean() > scores[0].precision.mean() + 0.05
+    assert runs["exact"].precision.tolist() == pytest.approx(np.full((2, 1), np.mean(hits)))
+    assert not np.array_equal(runs["exact"].precision, runs["ranked"].precision)
 
 
 def test_more_queries_change_the_spread_of_a_mean_and_not_the_mean():

@@ -32,7 +32,6 @@ from lookalike.evaluation.markup import (
 from lookalike.evaluation.measurements import Comparison, Evaluation
 from lookalike.evaluation.plots import RenderedPlot
 from lookalike.evaluation.rankings import Measure
-from lookalike.evaluation.statistics import Estimate
 
 _THUMBNAIL_PX: Final = 220
 

@@ -5,9 +5,9 @@ measures and leave open how most of them are taken: the number of clusters, the 
 cluster, what changes between runs. Every such choice is an argument here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64, UInt8
@@ -16,12 +16,16 @@ from numpy import ndarray
 from lookalike.arrays import VOID, Embeddings, normalize
 from lookalike.errors import UsageError
 from lookalike.evaluation.clustering import extended_bcubed, pairwise_clustering
-from lookalike.index.kmeans import assign_clusters
 
-Order = Literal["list", "ranked"]
+Clustering: TypeAlias = Callable[[Embeddings, int, int], Int64[ndarray, " images"]]
+"""Gives the cluster of each row, for a number of clusters and a seed."""
+
 VARIANTS: Final = ("f", "f_without", "f_jaccard", "f_bcubed")
 """Table 1 in four readings: as published; without the most frequent class; pairs related from a
 Jaccard index of 0.5 up; extended BCubed."""
+
+READINGS: Final = ("list", "ranked", "exact")
+"""Table 2 in three readings of what is retrieved; see `repeat_runs`."""
 
 SMALL, LARGE = 0.01, 0.05
 """Limits, as shares of the picture, between small, middle and large regions of a class."""
@@ -101,15 +105,16 @@ def sweep_clusters(
     labels: Bool[ndarray, "images classes"],
     embeddings: Embeddings,
     numbers: Sequence[int],
+    cluster: Clustering,
     *,
     seed: int = 0,
 ) -> list[ClusterRow]:
-    """Cluster embeddings by k-means and judge the clusters, for several numbers of them (Table 1).
+    """Cluster embeddings and judge the clusters, for several numbers of them (Table 1).
 
     Numbers above half of the images are left out: clusters of one image have no pairs.
     """
     return [
-        judge_clusters(labels, assign_clusters(embeddings, k, seed=seed), k, seed=seed)
+        judge_clusters(labels, cluster(embeddings, k, seed), k, seed=seed)
         for k in numbers
         if 2 * k <= len(labels)
     ]
@@ -120,7 +125,7 @@ def walk_clusters(
     clusters: Int[ndarray, " images"],
     queries: Int64[ndarray, " queries"],
     n: int,
-    order: Order,
+    order: str,
 ) -> Int64[ndarray, "queries found"]:
     """Retrieve through k-means clusters as published: nearest cluster first, then the next.
 
@@ -136,11 +141,13 @@ def walk_clusters(
             the paper taken literally; `ranked`, by falling cosine with the query.
 
     Raises:
-        UsageError: If `n` is below 1 or not below the number of images.
+        UsageError: If `n` is below 1 or not below the number of images, or the order unknown.
 
     Returns:
         Rows of the gallery, in the order in which they are met.
     """
+    if order not in ("list", "ranked"):
+        raise UsageError(f"order {order!r} is not known; choose list or ranked")
     if not 1 <= n < len(embeddings):
         raise UsageError(
             f"{n} images cannot be retrieved for a query out of {len(embeddings)} images; "
@@ -164,7 +171,7 @@ def _walk(
     nearest: Int64[ndarray, " clusters"],
     query: int,
     n: int,
-    order: Order,
+    order: str,
 ) -> Int64[ndarray, " found"]:
     met: list[ndarray] = []
     n_met = 0
@@ -199,14 +206,14 @@ class Runs:
 def repeat_runs(
     labels: Bool[ndarray, "images classes"],
     embeddings: Embeddings,
+    cluster: Clustering,
     *,
     n_clusters: int,
     n_queries: int,
-    order: Order,
     at: Sequence[int] = (2, 5, 8, 10),
     n_runs: int = 30,
     seed: int = 0,
-) -> Runs:
+) -> dict[str, Runs]:
     """Measure retrieval through clusters again and again, with other queries and other clusters.
 
     Two images are relevant to each other if they share a label. `P@N = hits / N` and
@@ -216,24 +223,35 @@ def repeat_runs(
     Args:
         labels: Classes that count, for each image.
         embeddings: Of the same images.
-        n_clusters: Clusters of k-means.
+        cluster: Clusters them, by k-means.
+        n_clusters: How many clusters.
         n_queries: Queries of each run; all that have a relevant image if there are fewer.
-        order: Order inside a cluster, as in `walk_clusters`.
         at: The values of N.
         n_runs: How many runs.
         seed: Of queries and clusters.
+
+    Returns:
+        The runs by the order inside a cluster, `list` and `ranked` as in `walk_clusters`, and
+        `exact`: every image compared, without clusters. All three have the same queries.
     """
     possible = possible_queries(labels)
     n_queries = min(n_queries, len(possible))
-    precision, recall = np.empty((n_runs, len(at))), np.empty((n_runs, len(at)))
+    measured = np.empty((len(READINGS), 2, n_runs, len(at)))
     for run in range(n_runs):
         rng = np.random.default_rng([seed, run])
         queries = np.sort(rng.choice(possible, n_queries, replace=False))
-        clusters = assign_clusters(embeddings, n_clusters, seed=int(rng.integers(1 << 30)))
-        found = walk_clusters(embeddings, clusters, queries, max(at), order)
-        each = precision_recall(labels, queries, found, at)
-        precision[run], recall[run] = (values.mean(axis=0) for values in each)
-    return Runs(tuple(at), precision, recall, n_queries)
+        clusters = cluster(embeddings, n_clusters, int(rng.integers(1 << 30)))
+        everything = np.zeros_like(clusters)
+        for reading, (lists, order) in enumerate(
+            ((clusters, "list"), (clusters, "ranked"), (everything, "ranked"))
+        ):
+            found = walk_clusters(embeddings, lists, queries, max(at), order)
+            each = precision_recall(labels, queries, found, at)
+            measured[reading, :, run] = [values.mean(axis=0) for values in each]
+    return {
+        name: Runs(tuple(at), measured[reading, 0], measured[reading, 1], n_queries)
+        for reading, name in enumerate(READINGS)
+    }
 
 
 def possible_queries(labels: Bool[ndarray, "images classes"]) -> Int64[ndarray, " queries"]:
