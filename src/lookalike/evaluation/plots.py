@@ -45,14 +45,14 @@ LIGHT: Final = Theme(
     ink="#1c1f24",
     grid="#dee0e4",
     chance="#8a9099",
-    systems=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800"),
+    systems=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#6f4bc4", "#12a2b8"),
 )
 DARK: Final = Theme(
     paper="#16181d",
     ink="#e6e8ec",
     grid="#343841",
     chance="#7d838d",
-    systems=("#56b4e9", "#ff9147", "#2fc79a", "#e59bc4", "#e6c34a"),
+    systems=("#56b4e9", "#ff9147", "#2fc79a", "#e59bc4", "#e6c34a", "#b39bff", "#4fd0dc"),
 )
 
 Dashes: TypeAlias = tuple[float, tuple[float, ...] | None]
@@ -157,7 +157,7 @@ def new_figure(n_panels: int, theme: Theme, n_rows: int = 1) -> "tuple[Figure, l
     from matplotlib.figure import Figure  # noqa: PLC0415 - half a second that only reports need
 
     columns = n_panels // n_rows
-    width = 3.9 * columns if columns > 1 else 5.4
+    width = {1: 5.4, 2: 10.4}.get(columns, 3.9 * columns)
     figure = Figure(figsize=(width, 3.4 * n_rows), layout="constrained", facecolor=theme.paper)
     figure.set_layout_engine("constrained", wspace=0.08, w_pad=0.1, h_pad=0.08)
     axes = [figure.add_subplot(n_rows, columns, panel + 1) for panel in range(n_panels)]

@@ -28,6 +28,7 @@ _MAP_SIDE: Final = 64
 _BLOCK: Final = 64
 _LEARN_SEED, _GALLERY_SEED = 1000, 2000
 _PICTURES_TO_JUDGE: Final = 20
+_PAIRS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,14 +81,20 @@ class Learned:
     layout: Float32[ndarray, "items code_dim"] | None
 
     def mixture(self, beta: float) -> Embeddings:
-        """Return rows whose inner products are `(1 − β) cos f + β cos ẑ`.
+        """Return unit rows whose inner products rank as `(1 − β) cos f / σ_f + β cos ẑ / σ_z`.
 
-        Without a layout the rows are `content`.
+        `σ` is the standard deviation of the cosines of random pairs of the gallery, so that β means
+        the same whatever the model. Without a layout the rows are `content`.
         """
         if self.layout is None or beta == 0:
             return self.content
-        parts = (np.sqrt(1 - beta) * self.content, np.sqrt(beta) * normalize(self.layout))
-        joined: Embeddings = np.concatenate(parts, axis=1).astype(np.float32)
+        parts = (self.content, normalize(self.layout))
+        weights = [
+            share / _spread_of_cosines(rows)
+            for share, rows in zip((1 - beta, beta), parts, strict=True)
+        ]
+        scaled = [np.sqrt(w / sum(weights)) * rows for w, rows in zip(weights, parts, strict=True)]
+        joined: Embeddings = np.concatenate(scaled, axis=1).astype(np.float32)
         return joined
 
 
@@ -178,6 +185,14 @@ def learn_model(
     with np.load(vectors, allow_pickle=False) as arrays:
         layout = arrays.get("layout")
         return Learned(name, seed, read_card(folder), arrays["content"], layout)
+
+
+def _spread_of_cosines(rows: Embeddings) -> float:
+    """Standard deviation of the cosine over random pairs; never 0."""
+    first, second = np.random.default_rng(0).integers(0, len(rows), (2, _PAIRS))
+    others = first != second
+    cosines = (rows[first[others]] * rows[second[others]]).sum(axis=1)
+    return max(float(cosines.std()), 1e-6)
 
 
 def _open_sets(workspace: Workspace, plan: Plan, progress: Progress) -> tuple[Dataset, Dataset]:

@@ -42,7 +42,7 @@ CLUSTERS: Final = (5, 10, 20, 40, 80, 160, 320)
 TABLE_2_CLUSTERS: Final = 20
 N_RETURNED: Final = (2, 5, 8, 10)
 MIXTURES: Final = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
-"""Values of β in `(1 − β) cos f + β cos ẑ`."""
+"""Values of β, the share of `layout` in a mixture with `content`."""
 MIXTURE: Final = 0.2
 """The one in tables: `layout` weighs a quarter of `content`, as by default in a search."""
 

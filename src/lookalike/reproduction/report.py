@@ -32,6 +32,8 @@ REPORT: Final = "report.html"
 RESULTS: Final = "results.json"
 _MONTAGE: Final = "figure4.png"
 _HEADLINE: Final = ("mIoU@10 by the mixture", "mIoU@10 by layout", "mAP by content")
+_DENSE: Final = 8
+"""Tables with more columns have their spreads on a line of their own."""
 _TITLE: Final = "The published experiments, repeated"
 
 
@@ -94,13 +96,14 @@ def _about(findings: Findings) -> str:
     if not findings.about:
         return f"Seeds {seeds}."
     about, plan = findings.about, findings.plan
+    source = "generated scenes" if plan.dataset is None else f"pictures of {about['learned_from']}"
     return (
-        f"{about['n_learned']} pictures to learn from ({about['learned_from']}), a gallery of "
-        f"{about['n_gallery']} that no model has seen, {about['n_classes']} classes that count, "
-        f"{about['n_unlabeled']} pictures without any of them. The most frequent class is "
-        f"{about['frequent_class']}, in {about['frequent_share']:.0%} of the gallery. "
-        f"{plan.image_size} pixels, {plan.epochs} passes; ± over seeds {seeds} unless said "
-        "otherwise."
+        f"{about['n_learned']} {source} to learn from, a tenth of them kept out of training, and a "
+        f"gallery of {about['n_gallery']} that no model has seen. {about['n_classes']} classes "
+        f"count; {about['n_unlabeled']} pictures of the gallery have none of them. The most "
+        f"frequent is {about['frequent_class']}, in {about['frequent_share']:.0%} of the gallery. "
+        f"{plan.image_size} pixels, {plan.epochs} passes of each network over its pictures; seeds "
+        f"{seeds}, and ± is the standard deviation over them unless said otherwise."
     )
 
 
@@ -134,23 +137,25 @@ def _words(section: str) -> str:
 
 
 def _to_html(found: Table) -> str:
-    rows = {str(row[0]): [_cell(cell) for cell in row[1:]] for row in found.rows}
+    is_dense = len(found.heads) > _DENSE
+    rows = {str(row[0]): [_cell(cell, is_dense) for cell in row[1:]] for row in found.rows}
     return f"<h3>{escape(found.caption)}</h3>{table(list(found.heads), rows)}"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, is_dense: bool) -> str:
     match cell:
         case None:
             return "–"
         case Spread(mean, None):
             return number(mean)
         case Spread(mean, deviation):
-            return f"{number(mean)} <small>± {number(deviation or 0.0)}</small>"
+            between = "<br>" if is_dense else " "
+            return f"{number(mean)}{between}<small>± {number(deviation or 0.0)}</small>"
         case Difference():
             seeds = " ".join(number(value, "+.3f") for value in cell.by_seed)
             return (
-                f"{number(cell.mean, '+.3f')} <small>[{number(cell.low, '+.3f')}, "
-                f"{number(cell.high, '+.3f')}]<br>p {p_value(cell.p_value)}; {seeds}</small>"
+                f"{number(cell.mean, '+.3f')}<br><small>[{number(cell.low, '+.3f')}, "
+                f"{number(cell.high, '+.3f')}]<br>p {p_value(cell.p_value)}<br>{seeds}</small>"
             )
         case float():
             return number(cell)

@@ -195,8 +195,8 @@ def ablation_table(cells: Cells) -> Table:
     rows.append(("random order", *(chance[measure] for _, measure, _ in _COLUMNS), None))
     return Table(
         "ablations",
-        "Retrieval by content, by the mixture (1 − β) cos f + β cos ẑ with β = "
-        f"{MIXTURE}, and by layout alone; label mAP of the network's own predictions",
+        "Retrieval by content, by the mixture (1 − β) cos f / σ + β cos ẑ / σ' "
+        f"with β = {MIXTURE}, and by layout alone; label mAP of the network's own predictions",
         ("", *DIFFERENCE_HEADS, "label mAP"),
         tuple(rows),
     )
