@@ -154,15 +154,15 @@ def test_more_queries_change_the_spread_of_a_mean_and_not_the_mean():
 def test_overlap_is_told_by_class_and_size():
     true = np.zeros((2, 20, 20), np.uint8)
     true[0, :10] = 1  # half of the map
-    true[0, 19, :3] = 2  # less than one in a hundred
-    true[1, 0, :10] = 2  # between one and five in a hundred
+    true[0, 19, :3] = 2  # less than three in a hundred
+    true[1, 0, :] = 2  # between three and ten in a hundred
     true[1, 5] = 255
     predicted = true.copy()
     predicted[0, :5] = 0
     predicted[0, 19] = 0
     predicted[1, 5] = 1  # void is not judged
     found = overlap_by_class_and_size(predicted, true, 3)
-    assert found.by_class[:2] == pytest.approx((0.5, 10 / 13))
+    assert found.by_class[:2] == pytest.approx((0.5, 20 / 23))
     assert np.isnan(found.by_class[2])
     assert found.by_size == pytest.approx({"small": 0, "middle": 1, "large": 0.5})
     assert found.n_by_size == {"small": 1, "middle": 1, "large": 1}

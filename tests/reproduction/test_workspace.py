@@ -37,8 +37,8 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 def test_another_plan_is_refused_with_what_differs(tmp_path):
     open_workspace(tmp_path, quick_plan())
-    with pytest.raises(UsageError, match=r"other options \(epochs 3 and 4\); go on with the same"):
-        open_workspace(tmp_path, quick_plan(epochs=4))
+    with pytest.raises(UsageError, match=r"other options \(epochs 4 and 5\); go on with the same"):
+        open_workspace(tmp_path, quick_plan(epochs=5))
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -54,7 +54,7 @@ def test_damaged_files_are_named(tmp_path):
 def test_the_marker_tells_the_plan(tmp_path):
     open_workspace(tmp_path, quick_plan())
     told = json.loads((tmp_path / PLAN).read_text())
-    assert told["n_scenes"] == 320
+    assert told["n_scenes"] == 480
     assert "seeds" not in told
 
 

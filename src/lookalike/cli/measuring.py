@@ -109,21 +109,21 @@ def reproduce(
         option("--only", show_default="all", help="Parts: figure3,table1,figure4,table2,…"),
     ] = None,
     scenes: Annotated[
-        int | None, option("--scenes", show_default="1200; quick: 320", help="To learn from.")
+        int | None, option("--scenes", show_default="1200; quick: 480", help="To learn from.")
     ] = None,
     epochs: Annotated[
         int | None,
-        option("--epochs", show_default="8; quick: 3", help="Passes over the pictures."),
+        option("--epochs", show_default="8; quick: 4", help="Passes over the pictures."),
     ] = None,
     self_encoder_epochs: Annotated[
         int | None,
         option(
-            "--self-encoder-epochs", show_default="12; quick: 4", help="Passes over label maps."
+            "--self-encoder-epochs", show_default="12; quick: 6", help="Passes over label maps."
         ),
     ] = None,
     image_size: Annotated[int, option("--image-size", help="Pixels of the networks' input.")] = 64,
     queries: Annotated[
-        int | None, option("--queries", show_default="400; quick: 120", help="Of each ranking.")
+        int | None, option("--queries", show_default="400; quick: 150", help="Of each ranking.")
     ] = None,
     level: Level = "names",
     device: Annotated[

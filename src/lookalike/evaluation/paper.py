@@ -27,7 +27,7 @@ Jaccard index of 0.5 up; extended BCubed."""
 READINGS: Final = ("list", "ranked", "exact")
 """Table 2 in three readings of what is retrieved; see `repeat_runs`."""
 
-SMALL, LARGE = 0.01, 0.05
+SMALL, LARGE = 0.03, 0.10
 """Limits, as shares of the picture, between small, middle and large regions of a class."""
 
 
@@ -322,8 +322,8 @@ class Overlaps:
 
     Attributes:
         by_class: IoU of each class over all cells of all maps; `nan` where no map has it.
-        by_size: Mean IoU of the regions of a class in a map that are `small` (below 1 % of the
-            map), `middle` (below 5 %) and `large`; `nan` where there is none.
+        by_size: Mean IoU of the regions of a class in a map that are `small` (below 3 % of the
+            map), `middle` (below 10 %) and `large`; `nan` where there is none.
         n_by_size: How many of each.
     """
 

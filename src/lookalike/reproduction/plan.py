@@ -153,10 +153,10 @@ def quick_plan(**changes: Any) -> Plan:
     """
     small: dict[str, Any] = {
         "seeds": (1,),
-        "n_scenes": 320,
-        "epochs": 3,
-        "self_encoder_epochs": 4,
-        "n_queries": 120,
+        "n_scenes": 480,
+        "epochs": 4,
+        "self_encoder_epochs": 6,
+        "n_queries": 150,
         "n_runs": 10,
         "n_draws": 20,
         "dims": (50, 112, 140, 170, 200, 280, 400, 784),

@@ -248,8 +248,8 @@ def overlap_table(cells: Cells) -> Table:
     return Table(
         "overlap",
         "IoU of label maps encoded and decoded again (rec.), and decoded from the code that the "
-        "network predicts for the photograph (pred.); small regions cover below 1 % of the "
-        "picture, middle ones below 5 %",
+        "network predicts for the photograph (pred.); small regions cover below 3 % of the "
+        "picture, middle ones below 10 %",
         ("", *(f"{what} {size}" for what in ("rec.", "pred.") for size in sizes)),
         tuple(rows),
     )
