@@ -104,6 +104,52 @@ def pair_counts(
     return counts[True, True], counts[False, True], counts[True, False], counts[False, False]
 
 
+def extended_bcubed(
+    label_sets: Sequence[frozenset[int]], clusters: Sequence[int]
+) -> tuple[float, float]:
+    """Precision and recall as Amigó and others write them, one pair at a time."""
+    labeled = [(y, {a}) for y, a in zip(label_sets, clusters, strict=True) if y]
+    if not labeled:
+        return 0.0, 0.0
+    precisions, recalls = [], []
+    for y, c in labeled:
+        common = [(len(y & y2), len(c & c2)) for y2, c2 in labeled]
+        of_cluster = [min(n_c, n_y) / n_c for n_y, n_c in common if n_c]
+        of_labels = [min(n_c, n_y) / n_y for n_y, n_c in common if n_y]
+        precisions.append(sum(of_cluster) / len(of_cluster))
+        recalls.append(sum(of_labels) / len(of_labels))
+    return sum(precisions) / len(labeled), sum(recalls) / len(labeled)
+
+
+def walked_lists(
+    query: int,
+    vectors: Sequence[Sequence[float]],
+    clusters: Sequence[int],
+    n: int,
+    order: str,
+) -> list[int]:
+    """The first `n` images met, going from cluster to cluster by the nearness of their centers."""
+
+    def dot(a: Sequence[float], b: Sequence[float]) -> float:
+        return sum(x * y for x, y in zip(a, b, strict=True))
+
+    def center(cluster: int) -> list[float]:
+        own = [v for v, c in zip(vectors, clusters, strict=True) if c == cluster]
+        total = [sum(column) for column in zip(*own, strict=True)]
+        length = math.sqrt(dot(total, total))
+        return [x / length for x in total]
+
+    asked = vectors[query]
+    nearest = sorted(set(clusters), key=lambda cluster: -dot(center(cluster), asked))
+    met: list[int] = []
+    for cluster in nearest:
+        members = [i for i, c in enumerate(clusters) if c == cluster and i != query]
+        if order == "ranked":
+            members.sort(key=lambda i: -dot(vectors[i], asked))
+        met += members
+    return met[:n]
+
+
 def layout_miou(
     a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], with_background: bool = False
 ) -> float:

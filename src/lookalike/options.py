@@ -77,18 +77,26 @@ def read_weights(texts: Sequence[str]) -> dict[str, float] | None:
     return weights or None
 
 
-def read_numbers(text: str) -> tuple[int, ...]:
-    """Read ranks such as `2,5,8,10`.
+def read_numbers(
+    text: str, flag: str = "--at", *, least: int = 1, most: int = LARGEST_RANK
+) -> tuple[int, ...]:
+    """Read numbers such as the ranks `2,5,8,10`.
+
+    Args:
+        text: What was given.
+        flag: The option, for the message.
+        least: Smallest number that makes sense.
+        most: Largest.
 
     Raises:
-        UsageError: If the text is no such list, or a rank is too low or too high.
+        UsageError: If the text is no such list, or a number is too low or too high.
     """
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--at {text!r} is no list of numbers, such as 2,5,8,10") from None
-    if min(numbers) < 1:
-        raise UsageError(f"--at {text!r} contains a number below 1; ranks are counted from 1")
-    if max(numbers) > LARGEST_RANK:
-        raise UsageError(f"--at {text!r} contains a number above {LARGEST_RANK}; give smaller ones")
+        raise UsageError(f"{flag} {text!r} is no list of numbers, such as 2,5,8,10") from None
+    if min(numbers) < least:
+        raise UsageError(f"{flag} {text!r} contains a number below {least}; give higher ones")
+    if max(numbers) > most:
+        raise UsageError(f"{flag} {text!r} contains a number above {most}; give smaller ones")
     return numbers

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # for their types alone: --help must not load them
     from lookalike.evaluation.measurements import Evaluation
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
+    from lookalike.reproduction import Reproduction
     from lookalike.storage.integrity import VerifyReport
 
 MOST_SHOWN: Final = 20
@@ -141,3 +142,15 @@ def show_demo(result: "DemoResult") -> None:
         f"  ./run lookalike status {gallery}\n"
         f"  ./run lookalike index my.lookalike ~/Pictures --model {result.folder / 'model-with'}"
     )
+
+
+def show_reproduction(result: "Reproduction") -> None:
+    """Show the tables of the reproduction as they are in its CSV files."""
+    from lookalike.reproduction.tables import plain_cells  # noqa: PLC0415 - --help is fast
+
+    for table in result.findings.tables():
+        heads, *rows = plain_cells(table)
+        show_table(heads, rows, title=table.caption)
+    for text in result.findings.left_out:
+        say(f"left out: {text}")
+    say(f"report: {result.report}; that took {result.seconds:.0f} s")

@@ -5,7 +5,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.evaluation import clustering
-from lookalike.evaluation.clustering import pairwise_clustering
+from lookalike.evaluation.clustering import extended_bcubed, pairwise_clustering
 from tests import oracles
 
 GOLDEN_LABELS = ({1, 2}, {2}, {3}, {1, 3}, {4}, {4, 2})
@@ -110,3 +110,29 @@ def test_counts_of_a_large_collection_stay_exact():
 def test_rejects_a_jaccard_index_above_1():
     with pytest.raises(UsageError, match=r"min_jaccard is 1\.5"):
         pairwise_clustering(np.ones((2, 1), bool), np.zeros(2, np.int64), min_jaccard=1.5)
+
+
+def test_extended_bcubed_gives_the_values_of_a_case_done_by_hand():
+    labels = label_matrix(({1, 2}, {1, 2}, {3}))
+    scores = extended_bcubed(labels, np.array([0, 0, 1]))
+    assert scores.precision == 1
+    # The first two share two labels with themselves and each other, and one cluster: a half each.
+    assert scores.recall == pytest.approx((0.5 + 0.5 + 1) / 3)
+    assert scores.f == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("block_cells", [1, 50, 1 << 22])
+def test_extended_bcubed_agrees_with_a_loop_over_pairs(
+    block_cells: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(clustering, "_BLOCK_CELLS", block_cells)
+    for labels, clusters in random_clusterings(seed=4):
+        sets = [frozenset(np.flatnonzero(row).tolist()) for row in labels]
+        scores = extended_bcubed(labels, clusters)
+        expected = oracles.extended_bcubed(sets, clusters.tolist())
+        assert (scores.precision, scores.recall) == pytest.approx(expected)
+
+
+def test_extended_bcubed_of_single_labels_and_perfect_clusters_is_1():
+    labels = np.eye(3, dtype=bool)[[0, 1, 2, 0, 1, 0]]
+    assert extended_bcubed(labels, np.array([4, 5, 6, 4, 5, 4])).f == 1

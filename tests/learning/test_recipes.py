@@ -28,6 +28,11 @@ from lookalike.learning.recipes import Recipe, demo_recipe, differences
         ({"device": "tpu"}, "choose one of: auto, cpu, cuda"),
         ({"precision": "int8"}, "choose one of: auto, float32, bfloat16"),
         ({"code_weight": 0.0, "code_control": "noise"}, "needs codes, but code_weight is 0"),
+        ({"code_target": "masks"}, "choose one of: self-encoder, pooled-masks"),
+        ({"code_weight": 0.0, "code_target": "pooled-masks"}, "code_target='pooled-masks' needs"),
+        ({"code_weight": 0.0, "is_trunk_frozen": True}, "is_trunk_frozen=True needs codes"),
+        ({"segmentation_weight": 1.0}, "in the place of the code, but code_weight is 1.0"),
+        ({"segmentation_weight": -1.0}, "segmentation_weight must be between 0 and 1000"),
     ],
 )
 def test_wrong_values_are_refused_with_what_to_do(changes, message):

@@ -1,7 +1,7 @@
 """The commands that measure."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from lookalike.cli.root import app, show_result
 from lookalike.options import (
@@ -16,7 +16,7 @@ from lookalike.options import (
     read_numbers,
     read_weights,
 )
-from lookalike.showing import show_measures
+from lookalike.showing import show_measures, show_reproduction
 from lookalike.terminal import Bars
 
 
@@ -75,4 +75,87 @@ def evaluate(
         )
     content = {**found.to_json(), "report": str(folder / "report.html")}
     show_result(as_json, content, lambda: show_measures({collection.name: found}, folder))
+    return 0
+
+
+@app.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "lookalike reproduce --quick",
+        "lookalike reproduce --out paper --seeds 1,2,3   (again: what is missing)",
+        "lookalike reproduce --dataset coco --level supercategories --out coco-paper",
+        "lookalike reproduce --only figure3,table1 --device cuda",
+    ),
+)
+def reproduce(
+    dataset: Annotated[
+        str | None,
+        option("--dataset", show_default="scenes", help="Labeled pictures instead of scenes."),
+    ] = None,
+    gallery: Annotated[
+        str | None,
+        option("--gallery", show_default="a third", help="Labeled pictures to judge by."),
+    ] = None,
+    out: Annotated[Path, option("--out", help="Folder for everything it makes.")] = Path(
+        "lookalike-reproduction"
+    ),
+    quick: Annotated[bool, option("--quick", help="A small version, in minutes.")] = False,
+    seeds: Annotated[
+        str | None,
+        option("--seeds", show_default="1,2,3; quick: 1", help="Each model once with each."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        option("--only", show_default="all", help="Parts: figure3,table1,figure4,table2,…"),
+    ] = None,
+    scenes: Annotated[
+        int | None, option("--scenes", show_default="1200; quick: 480", help="To learn from.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        option("--epochs", show_default="8; quick: 4", help="Passes over the pictures."),
+    ] = None,
+    self_encoder_epochs: Annotated[
+        int | None,
+        option(
+            "--self-encoder-epochs", show_default="12; quick: 6", help="Passes over label maps."
+        ),
+    ] = None,
+    image_size: Annotated[int, option("--image-size", help="Pixels of the networks' input.")] = 64,
+    queries: Annotated[
+        int | None, option("--queries", show_default="400; quick: 150", help="Of each ranking.")
+    ] = None,
+    level: Level = "names",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], option("--device", help="Where to compute.")
+    ] = "auto",
+    as_json: Json = False,
+) -> int:
+    """Repeat the experiments of the paper that the method comes from, and write a report.
+
+    Every result is kept when it is found: the same command goes on where it was stopped.
+    """
+    from lookalike.reproduction import (  # noqa: PLC0415 - keeps --help fast
+        full_plan,
+        quick_plan,
+        reproduce,
+    )
+
+    given = {
+        "dataset": dataset,
+        "gallery": gallery,
+        "seeds": read_numbers(seeds, "--seeds", least=0) if seeds is not None else None,
+        "sections": tuple(only.split(",")) if only is not None else None,
+        "n_scenes": scenes,
+        "epochs": epochs,
+        "self_encoder_epochs": self_encoder_epochs,
+        "image_size": image_size,
+        "n_queries": queries,
+        "level": level,
+        "device": device,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    plan = quick_plan(**changes) if quick else full_plan(**changes)
+    result = reproduce(out, plan, progress=Bars())
+    show_result(as_json, result.to_json(), lambda: show_reproduction(result))
     return 0

@@ -21,11 +21,11 @@ RELEVANT: Final = (0, 132, 96)
 NOT_RELEVANT: Final = (213, 94, 0)
 """Vermilion of the same palette."""
 
-_Color = tuple[int, int, int]
-_PAPER: Final = (252, 252, 250)
+Color = tuple[int, int, int]
+PAPER: Final = (252, 252, 250)
 _PANEL: Final = (238, 239, 241)
-_INK: Final = (28, 31, 36)
-_FADED: Final = (108, 114, 124)
+INK: Final = (28, 31, 36)
+FADED: Final = (108, 114, 124)
 _RULE: Final = (222, 224, 228)
 
 _MARGIN: Final = 44
@@ -106,7 +106,7 @@ def draw_contact_sheet(
     if not queries:
         raise UsageError("a contact sheet needs at least one query; none was given")
     sheet = _Sheet(queries, legend, cell_px)
-    canvas = Image.new("RGB", sheet.size(title, subtitle), _PAPER)
+    canvas = Image.new("RGB", sheet.size(title, subtitle), PAPER)
     y = sheet.draw_heading(canvas, title, subtitle)
     for position, query in enumerate(queries):
         if position:
@@ -173,15 +173,15 @@ class _Sheet:
     def draw_heading(self, canvas: Image.Image | None, title: str, subtitle: str) -> int:
         """Draw the heading, or only measure it; return where the queries start."""
         y = _MARGIN - 8
-        for text, size, color in ((title, 30, _INK), (subtitle, 17, _FADED)):
+        for text, size, color in ((title, 30, INK), (subtitle, 17, FADED)):
             if text:
                 if canvas:
-                    _write(canvas, (_MARGIN, y), text, size, color, self.width - 2 * _MARGIN)
+                    write_line(canvas, (_MARGIN, y), text, size, color, self.width - 2 * _MARGIN)
                 y += round(size * 1.45)
         y += 14 if title or subtitle else 0
         if canvas:
-            _write(canvas, (_MARGIN, y), "Query", 15, _FADED, self.cell[0])
-            _write(canvas, (self._x_of_hit(0), y), "Hits, best first", 15, _FADED, self.cell[0])
+            write_line(canvas, (_MARGIN, y), "Query", 15, FADED, self.cell[0])
+            write_line(canvas, (self._x_of_hit(0), y), "Hits, best first", 15, FADED, self.cell[0])
         return y + 30
 
     def draw_rule(self, canvas: Image.Image, y: int) -> None:
@@ -195,7 +195,7 @@ class _Sheet:
         for row in query.rows:
             if row.name:
                 place = (self._x_of_hit(0), y)
-                _write(canvas, place, row.name, 17, _INK, self.width - _MARGIN - place[0])
+                write_line(canvas, place, row.name, 17, INK, self.width - _MARGIN - place[0])
             for rank, hit in enumerate(row.hits):
                 self._draw_picture(canvas, hit, (self._x_of_hit(rank), y + below_name))
             y += self.row_height + _GAP
@@ -212,8 +212,8 @@ class _Sheet:
             if x > _MARGIN and x + needed > self.width - _MARGIN:
                 x, y = _MARGIN, y + 26
             if canvas:
-                _paste(canvas, (x, y + 1), _rounded((16, 16), 4), color)
-                _write(canvas, (x + 23, y), name, 15, _FADED, self.width)
+                _paste(canvas, (x, y + 1), rounded((16, 16), 4), color)
+                write_line(canvas, (x + 23, y), name, 15, FADED, self.width)
             x += needed
         return y + (26 if self.shown_classes else 0) - top
 
@@ -222,7 +222,7 @@ class _Sheet:
         for is_relevant, text in ((True, "relevant to the query"), (False, "not relevant")):
             if canvas:
                 _paste_badge(canvas, (x, y), is_relevant)
-                _write(canvas, (x + _BADGE + 8, y + 2), text, 15, _FADED, self.width)
+                write_line(canvas, (x + _BADGE + 8, y + 2), text, 15, FADED, self.width)
             x += _BADGE + 8 + _text_width(text, 15) + 26
 
     def _x_of_hit(self, rank: int) -> int:
@@ -232,7 +232,7 @@ class _Sheet:
         self, canvas: Image.Image, picture: SheetPicture, place: tuple[int, int]
     ) -> None:
         x, y = place
-        _paste(canvas, place, _rounded(self.cell, _RADIUS), _PANEL)
+        _paste(canvas, place, rounded(self.cell, _RADIUS), _PANEL)
         image = Image.fromarray(picture.pixels)
         size = _fitted(image.size, self.cell)
         self._paste_fitted(canvas, image.resize(size, Image.Resampling.LANCZOS), place)
@@ -241,25 +241,25 @@ class _Sheet:
         if self.has_maps:
             if picture.label_map is not None:
                 painted = Image.fromarray(colorize(picture.label_map, self.palette))
-                _paste(canvas, (x, y), _rounded(self.cell, _RADIUS), _PANEL)
+                _paste(canvas, (x, y), rounded(self.cell, _RADIUS), _PANEL)
                 self._paste_fitted(canvas, painted.resize(size, Image.Resampling.NEAREST), (x, y))
             y += self.cell[1] + _GAP // 2
-        _write(canvas, (x + 2, y), picture.caption, 15, _FADED, self.cell[0])
+        write_line(canvas, (x + 2, y), picture.caption, 15, FADED, self.cell[0])
 
     def _paste_fitted(
         self, canvas: Image.Image, image: Image.Image, place: tuple[int, int]
     ) -> None:
         x = place[0] + (self.cell[0] - image.width) // 2
         y = place[1] + (self.cell[1] - image.height) // 2
-        canvas.paste(image, (x, y), _rounded(image.size, _RADIUS))
+        canvas.paste(image, (x, y), rounded(image.size, _RADIUS))
 
     def _draw_frame(
         self, canvas: Image.Image, is_relevant: bool | None, place: tuple[int, int]
     ) -> None:
         outer = (self.cell[0] + 2 * _FRAME, self.cell[1] + 2 * _FRAME)
-        color = _INK if is_relevant is None else RELEVANT if is_relevant else NOT_RELEVANT
+        color = INK if is_relevant is None else RELEVANT if is_relevant else NOT_RELEVANT
         corner = (place[0] - _FRAME, place[1] - _FRAME)
-        _paste(canvas, corner, _rounded(outer, _RADIUS + _FRAME, outline=_FRAME), color)
+        _paste(canvas, corner, rounded(outer, _RADIUS + _FRAME, outline=_FRAME), color)
         if is_relevant is not None:
             x = place[0] + self.cell[0] - _BADGE * 2 // 3
             _paste_badge(canvas, (x, place[1] - _BADGE // 3), is_relevant)
@@ -267,7 +267,7 @@ class _Sheet:
 
 def _shown_classes(
     pictures: Sequence[SheetPicture], legend: Legend | None
-) -> list[tuple[str, _Color]]:
+) -> list[tuple[str, Color]]:
     if legend is None:
         return []
     values = [np.unique(p.label_map) for p in pictures if p.label_map is not None]
@@ -285,7 +285,7 @@ def _fitted(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
 
 
 @cache
-def _rounded(size: tuple[int, int], radius: int, *, outline: int = 0) -> Image.Image:
+def rounded(size: tuple[int, int], radius: int, *, outline: int = 0) -> Image.Image:
     """Mask of a rounded rectangle with smooth edges; hollow if `outline` gives its strength."""
     large = (size[0] * _SMOOTHING, size[1] * _SMOOTHING)
     mask = Image.new("L", large, 0)
@@ -317,26 +317,26 @@ def _mark(is_relevant: bool) -> Image.Image:
 
 
 def _paste_badge(canvas: Image.Image, place: tuple[int, int], is_relevant: bool) -> None:
-    ring = _rounded((_BADGE + 4, _BADGE + 4), _BADGE // 2 + 2)
-    _paste(canvas, (place[0] - 2, place[1] - 2), ring, _PAPER)
+    ring = rounded((_BADGE + 4, _BADGE + 4), _BADGE // 2 + 2)
+    _paste(canvas, (place[0] - 2, place[1] - 2), ring, PAPER)
     color = RELEVANT if is_relevant else NOT_RELEVANT
-    _paste(canvas, place, _rounded((_BADGE, _BADGE), _BADGE // 2), color)
+    _paste(canvas, place, rounded((_BADGE, _BADGE), _BADGE // 2), color)
     _paste(canvas, place, _mark(is_relevant), (255, 255, 255))
 
 
-def _paste(canvas: Image.Image, place: tuple[int, int], mask: Image.Image, color: _Color) -> None:
+def _paste(canvas: Image.Image, place: tuple[int, int], mask: Image.Image, color: Color) -> None:
     canvas.paste(color, (*place, place[0] + mask.width, place[1] + mask.height), mask)
 
 
-def _write(
+def write_line(
     canvas: Image.Image,
     place: tuple[int, int],
     text: str,
     size: int,
-    color: _Color,
+    color: Color,
     width: int,
 ) -> None:
-    """Write one line, shortened to `width`."""
+    """Write one line of letters `size` pixels high, shortened to `width` pixels."""
     shortened = text
     while shortened and _text_width(shortened, size) > width:
         shortened = shortened.rstrip("…")[:-1].rstrip() + "…"

@@ -1,12 +1,10 @@
 """The report as one HTML page: no script, nothing fetched, readable in light and in dark."""
 
-import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from typing import Final
 
 import numpy as np
@@ -21,10 +19,19 @@ from lookalike.evaluation.contact_sheet import (
     all_pictures,
     median_proportion,
 )
+from lookalike.evaluation.markup import (
+    data_uri,
+    document,
+    interval,
+    number,
+    p_value,
+    plot_figure,
+    table,
+    with_interval,
+)
 from lookalike.evaluation.measurements import Comparison, Evaluation
 from lookalike.evaluation.plots import RenderedPlot
 from lookalike.evaluation.rankings import Measure
-from lookalike.evaluation.statistics import Estimate
 
 _THUMBNAIL_PX: Final = 220
 
@@ -83,7 +90,6 @@ class Page:
 
 def to_html(page: Page) -> str:
     """Write the page; everything it needs is in it."""
-    css = files("lookalike.evaluation").joinpath("report.css").read_text(encoding="utf-8")
     body = "\n".join(
         (
             f"<h1>{escape(page.title)}</h1>",
@@ -101,15 +107,7 @@ def to_html(page: Page) -> str:
             _links(page.beside),
         )
     )
-    # The policy makes the browser refuse what the page promises not to do.
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-        f"<title>{escape(page.title)}</title>\n<style>\n{css}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    return document(page.title, body)
 
 
 def _headline(page: Page) -> str:
@@ -117,9 +115,9 @@ def _headline(page: Page) -> str:
         return ""
     (evaluation,) = page.evaluations.values()
     cards = [
-        f"<li>{escape(measure.label)}<strong>{_number(evaluation.estimates[measure].mean)}</strong>"
-        f"<small>95 % interval {_interval(evaluation.estimates[measure])}</small>"
-        f"<small>random order {_number(evaluation.random[measure])}</small></li>"
+        f"<li>{escape(measure.label)}<strong>{number(evaluation.estimates[measure].mean)}</strong>"
+        f"<small>95 % interval {interval(evaluation.estimates[measure])}</small>"
+        f"<small>random order {number(evaluation.random[measure])}</small></li>"
         for measure in evaluation.headline
     ]
     return f"<ul class='headline'>{''.join(cards)}</ul>"
@@ -134,7 +132,7 @@ def _differences(page: Page) -> str:
         heads += [f"difference to {other}" if len(others) > 1 else "difference", "p"]
     rows = {m.label: _difference_cells(page, m) for m in page.evaluations[first].headline}
     return (
-        f"<h2>Comparison</h2>{_table(['', *heads], rows)}"
+        f"<h2>Comparison</h2>{table(['', *heads], rows)}"
         f"<p class='faded'>Differences are {escape(first)} minus the other, over the same queries. "
         "p: two-sided paired randomization test, adjusted for the number of measures by Holm's "
         "procedure. Brackets: 95 % bootstrap intervals over queries.</p>"
@@ -143,23 +141,17 @@ def _differences(page: Page) -> str:
 
 def _difference_cells(page: Page, measure: Measure) -> list[str]:
     systems = list(page.evaluations.values())
-    cells = [_with_interval(system.estimates.get(measure)) for system in systems]
-    cells.append(f"<span class='chance'>{_number(systems[0].random[measure])}</span>")
+    cells = [with_interval(system.estimates.get(measure)) for system in systems]
+    cells.append(f"<span class='chance'>{number(systems[0].random[measure])}</span>")
     for comparison in page.comparisons.values():
         paired = comparison.differences.get(measure)
-        cells.append(_with_interval(paired.difference if paired else None, "+.3f"))
-        cells.append(_p_value(comparison.adjusted.get(measure, math.nan)))
+        cells.append(with_interval(paired.difference if paired else None, "+.3f"))
+        cells.append(p_value(comparison.adjusted.get(measure, math.nan)))
     return cells
 
 
 def _plots(plots: Sequence[RenderedPlot]) -> str:
-    parts = [
-        f"<figure class='plot{' narrow' if position else ''}'><picture>"
-        f"<source media='(prefers-color-scheme: dark)' srcset='{_svg_uri(plot.dark_svg)}'>"
-        f"<img src='{_svg_uri(plot.light_svg)}' alt='{escape(plot.description)}'>"
-        "</picture></figure>"
-        for position, plot in enumerate(plots)
-    ]
+    parts = [plot_figure(plot, is_narrow=position > 0) for position, plot in enumerate(plots)]
     return f"<h2>Curves</h2>{''.join(parts)}"
 
 
@@ -229,15 +221,15 @@ def _all_measures(name: str, evaluation: Evaluation, n_systems: int) -> str:
     return (
         f"<h2>{escape(title)}</h2>"
         "<p class='faded'>Mean with 95 % interval; beneath, a random order of the same gallery.</p>"
-        f"{_table(['', *(f'k = {k}' for k in evaluation.at)], at_k)}"
-        f"{_table(['', 'whole ranking'], whole)}"
+        f"{table(['', *(f'k = {k}' for k in evaluation.at)], at_k)}"
+        f"{table(['', 'whole ranking'], whole)}"
     )
 
 
 def _cell(evaluation: Evaluation, measure: Measure) -> str:
-    chance = _number(evaluation.random[measure])
+    chance = number(evaluation.random[measure])
     return (
-        f"{_with_interval(evaluation.estimates[measure])}<br><small class='chance'>{chance}</small>"
+        f"{with_interval(evaluation.estimates[measure])}<br><small class='chance'>{chance}</small>"
     )
 
 
@@ -252,10 +244,10 @@ def _clustering(page: Page) -> str:
     rows = {
         name: [
             str(scores.n_clusters),
-            _number(scores.precision),
-            _number(scores.recall),
-            *map(_number, (scores.f, scores.baseline_one_cluster_f, scores.baseline_random_f)),
-            *map(_number, (strict.f, strict.baseline_one_cluster_f, strict.baseline_random_f)),
+            number(scores.precision),
+            number(scores.recall),
+            *map(number, (scores.f, scores.baseline_one_cluster_f, scores.baseline_random_f)),
+            *map(number, (strict.f, strict.baseline_one_cluster_f, strict.baseline_random_f)),
         ]
         for name, scores, strict in known
     }
@@ -265,7 +257,7 @@ def _clustering(page: Page) -> str:
         "<h2>Clusters against labels</h2><p class='faded'>Over all pairs of labeled pictures: a "
         "pair belongs together if it shares a class. F is driven mostly by the number of clusters, "
         "so read it against everything in one cluster and against clusters drawn at random.</p>"
-        f"{_table(heads, rows)}"
+        f"{table(heads, rows)}"
     )
 
 
@@ -311,44 +303,11 @@ def _links(beside: Sequence[str]) -> str:
     return f"<p class='faded'>Beside this page: {items}.</p>"
 
 
-def _table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    """Lay out rows of cells that are HTML already beneath heads that are plain text."""
-    head = "".join(f"<th scope='col'>{escape(text)}</th>" for text in heads)
-    body = "".join(
-        f"<tr><th scope='row'>{escape(text)}</th>"
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
-        for text, cells in rows.items()
-    )
-    return (
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _number(value: float, form: str = ".3f") -> str:
-    return format(value, form).replace("-", "−") if math.isfinite(value) else "–"
-
-
-def _interval(estimate: Estimate, form: str = ".3f") -> str:
-    return f"[{_number(estimate.low, form)}, {_number(estimate.high, form)}]"
-
-
-def _with_interval(estimate: Estimate | None, form: str = ".3f") -> str:
-    if estimate is None or not math.isfinite(estimate.mean):
-        return "–"
-    return f"{_number(estimate.mean, form)} <small>{_interval(estimate, form)}</small>"
-
-
-def _p_value(p: float) -> str:
-    return "&lt; 0.001" if p < 0.001 else _number(p)
-
-
 def _photo_uri(pixels: Pixels) -> str:
     image = Image.fromarray(pixels).resize(_thumbnail_size(pixels), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=82)
-    return _data_uri("image/jpeg", buffer.getvalue())
+    return data_uri("image/jpeg", buffer.getvalue())
 
 
 def _map_uri(painted: Image.Image, pixels: Pixels) -> str:
@@ -356,18 +315,10 @@ def _map_uri(painted: Image.Image, pixels: Pixels) -> str:
     stretched = painted.quantize(256).resize(_thumbnail_size(pixels), Image.Resampling.NEAREST)
     buffer = io.BytesIO()
     stretched.save(buffer, format="PNG", optimize=True)
-    return _data_uri("image/png", buffer.getvalue())
+    return data_uri("image/png", buffer.getvalue())
 
 
 def _thumbnail_size(pixels: Pixels) -> tuple[int, int]:
     height, width = pixels.shape[:2]
     scale = _THUMBNAIL_PX / max(height, width)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _svg_uri(svg: str) -> str:
-    return _data_uri("image/svg+xml", svg.encode())
-
-
-def _data_uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -41,8 +41,8 @@ class Encoded:
     """
 
     content: Embeddings
-    layout: Embeddings | None
-    labels: Float32[ndarray, "batch classes"]
+    layout: Float32[ndarray, "items code_dim"] | None
+    labels: Float32[ndarray, "items classes"]
 
     @property
     def descriptors(self) -> Mapping[str, Embeddings]:

@@ -81,7 +81,10 @@ class HeldOut:
             if self_encoder is not None and predicted.code is not None:
                 self_encoder.eval()
                 label_maps = self.pictures.take_label_maps(positions).numpy()
-                overlap.add(_most_probable(self_encoder.decode(predicted.code)), label_maps)
+                logits = predicted.map_logits
+                if logits is None:
+                    logits = self_encoder.decode(predicted.code)
+                overlap.add(_most_probable(logits), label_maps)
         shown = np.concatenate(probabilities)
         labels = self.pictures.labels[: len(shown)]
         return {

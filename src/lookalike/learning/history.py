@@ -16,6 +16,7 @@ CURVES: Final = "curves.png"
 
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
+    "segmentation_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
@@ -28,6 +29,7 @@ _LOSSES: Final = {
     "map_loss": ("label map", "#edae49"),
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
     "pretraining_loss": ("without labels", "#66666e"),
+    "segmentation_loss": ("label map, segmented", "#3d5a80"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
@@ -38,6 +40,7 @@ _STAGES: Final = {
     "layers": ("layers", "#f2f2f3"),
     "contrastive": ("contrastive", "#f2f2f3"),
     "self-encoder": ("self-encoder", "#fdf6e8"),
+    "trunk": ("trunk", "#eff3ea"),
     "network": ("network", "#eef6f7"),
     "joint": ("joint", "#f6eff8"),
 }

@@ -31,10 +31,13 @@ class NetworkStage:
     label map from its own code, without which codes would collapse to something easily predicted,
     and from the code predicted for the photograph. Codes stay z-scored, over each batch.
 
-    Without a self-encoder the same steps are taken for the labels alone.
-    """
+    Without a self-encoder the same steps are taken for the labels alone. With a segmentation head
+    the label map takes the place of the code: `L = L_cls + weight · L_map`.
 
-    name = "network"
+    Args:
+        is_trunk_frozen: Whether the backbone keeps its weights, so that the heads alone learn.
+        name: Name of the stage in seeds, checkpoints and the log.
+    """
 
     def __init__(
         self,
@@ -43,10 +46,16 @@ class NetworkStage:
         material: Material,
         held_out: HeldOut,
         n_epochs: int,
+        *,
+        is_trunk_frozen: bool = False,
+        name: str = "network",
     ) -> None:
+        self.name = name
         self.network, self.self_encoder = network, self_encoder
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
         self.title = _title(self_encoder is not None, material.pictures.label_maps is not None)
+        self._is_trunk_frozen = is_trunk_frozen
+        self._freeze()
         modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
         self.optimizer = make_optimizer(modules, material)
         n_steps = n_epochs * material.steps_per_epoch
@@ -56,8 +65,8 @@ class NetworkStage:
 
     def is_joint(self, epoch: int) -> bool:
         """Tell whether the self-encoder learns in this epoch."""
-        has_maps = self.self_encoder is not None and self._codes.noise is None
-        return has_maps and epoch >= self._first_joint
+        is_learned = self.self_encoder is not None and self.material.recipe.learns_self_encoder
+        return is_learned and self._codes.noise is None and epoch >= self._first_joint
 
     def label(self, epoch: int) -> str:
         """Return the name shown to people."""
@@ -65,7 +74,7 @@ class NetworkStage:
 
     def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
         """Train one epoch and return its mean losses."""
-        self.network.train()
+        self._freeze()
         if self.self_encoder is not None:
             self.self_encoder.train(self.is_joint(epoch))
         averages = Averages(task)
@@ -88,9 +97,20 @@ class NetworkStage:
         if self.self_encoder is not None and self.is_joint(self.n_epochs - 1):
             self.network.rescale_code(*calibrate(self.self_encoder, self.material))
 
+    def _freeze(self) -> None:
+        """Let the trunk learn or not; stages before or after this one may have it otherwise."""
+        self.network.train()
+        trunk = self.network.get_submodule("backbone")
+        trunk.train(not self._is_trunk_frozen)
+        trunk.requires_grad_(not self._is_trunk_frozen)
+
     def _total(self, losses: dict[str, Scalar]) -> Scalar:
-        weight = self.material.recipe.code_weight
-        weights = {"code_loss": weight, "predicted_map_loss": weight}
+        recipe = self.material.recipe
+        weights = {
+            "code_loss": recipe.code_weight,
+            "predicted_map_loss": recipe.code_weight,
+            "segmentation_loss": recipe.segmentation_weight,
+        }
         return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
     def _losses(
@@ -110,6 +130,9 @@ class NetworkStage:
             return losses | {"code_loss": code_loss(predicted.code, noise)}
         label_maps = material.pictures.take_label_maps(self._codes.sources[positions])
         shown = view_label_maps(label_maps, views, material.recipe.grid).to(material.device.name)
+        if predicted.map_logits is not None:
+            loss = self.self_encoder.loss(predicted.map_logits, shown)
+            return losses | {"segmentation_loss": loss}
         if is_joint:
             return losses | self._joint_losses(self.self_encoder, predicted.code, shown)
         with torch.no_grad(), material.device.autocast():

@@ -20,6 +20,7 @@ from lookalike.learning.content import (
 from lookalike.learning.external import ExternalEncoder
 from lookalike.learning.published_networks import LAYERS, dense_width, plain_backbone
 from lookalike.learning.recipes import Recipe
+from lookalike.learning.segmentation import SegmentationHead
 
 _MEAN: Final = (121.0, 115.0, 104.0)
 _DEVIATION: Final = 64.0
@@ -35,11 +36,13 @@ class Prediction:
         content: Penultimate features, not yet of unit length.
         label_logits: One per class.
         code: Predicted z-scored code; `None` without a code head.
+        map_logits: One per label map value and cell; `None` without a segmentation head.
     """
 
     content: Float[Tensor, "batch content_dim"]
     label_logits: Float[Tensor, "batch classes"]
     code: Float[Tensor, "batch code_dim"] | None
+    map_logits: Float[Tensor, "batch values grid grid"] | None = None
 
 
 class Network(nn.Module):
@@ -77,6 +80,7 @@ class Network(nn.Module):
         self.label_head = label_head
         self.code_features = code_features
         self.code_head = code_head
+        self.segmentation_head: SegmentationHead | None = None
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
@@ -94,11 +98,15 @@ class Network(nn.Module):
     def predict(self, feature_map: Float[Tensor, "batch channels side side"]) -> Prediction:
         """Return the prediction for feature maps of the backbone."""
         content = self.content(feature_map)
-        code = None
+        code = map_logits = None
         if self.code_head is not None:
             features = self.code_features(feature_map) if self.code_features else content
             code = self.code_head(features).float()
-        return Prediction(content.float(), self.label_head(content).float(), code)
+        if self.segmentation_head is not None:
+            map_logits = self.segmentation_head(feature_map)
+            code = self.segmentation_head.code(map_logits)
+        logits = self.label_head(content).float()
+        return Prediction(content.float(), logits, code, map_logits)
 
     @property
     def content_dim(self) -> int:
@@ -123,6 +131,8 @@ class Network(nn.Module):
         if self.code_head is not None:
             self.code_head.weight.div_(deviation[:, None])
             self.code_head.bias.sub_(mean).div_(deviation)
+        if self.segmentation_head is not None:
+            self.segmentation_head.rescale(mean, deviation)
 
 
 def build_network(
@@ -130,19 +140,25 @@ def build_network(
 ) -> Network:
     """Build the network a recipe asks for, with weights from the current random state.
 
-    The code head is drawn last, so that the rest starts alike with and without it.
+    The code head, or the segmentation head in its place, is drawn last, so that the rest starts
+    alike with and without it.
 
     Args:
         n_classes: Number of classes.
         recipe: All options.
-        has_code: Whether there is a code head.
+        has_code: Whether there is a code head, or the segmentation head that some recipes want.
         encoder: The external encoder that the recipe names as its backbone.
     """
     backbone = encoder or _backbone(recipe)
     content = _content(backbone, recipe)
     label_head = nn.Linear(content.dim, n_classes)
-    if not has_code:
-        return Network(backbone, content, label_head, None, None)
+    if not has_code or not recipe.has_self_encoding:
+        network = Network(backbone, content, label_head, None, None)
+        if has_code and recipe.segmentation_weight > 0:
+            network.segmentation_head = SegmentationHead(
+                backbone.n_channels, backbone.side, n_classes + 1, recipe.grid
+            )
+        return network
     features = _code_features(backbone, recipe)
     code_head = nn.Linear(content.dim if features is None else features.dim, recipe.code_dim)
     return Network(backbone, content, label_head, features, code_head)

@@ -17,6 +17,7 @@ _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
     "pretraining": (None, "layerwise", "contrastive"),
     "self_encoder": ("convolutional", "dense"),
     "map_input": ("embedding", "one-hot"),
+    "code_target": ("self-encoder", "pooled-masks"),
     "code_control": (None, "shuffled", "noise"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("auto", "float32", "bfloat16"),
@@ -34,6 +35,7 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "content_dim": (2, 4096),
     "pretraining_epochs": (1, 100_000),
     "code_weight": (0.0, 1000.0),
+    "segmentation_weight": (0.0, 1000.0),
     "epochs": (1, 100_000),
     "self_encoder_epochs": (1, 100_000),
     "joint_share": (0.0, 1.0),
@@ -82,6 +84,14 @@ class Recipe:
             `None` chooses by their number.
         label_share: Share of the training pictures whose labels and label maps are used, drawn by
             the seed; pre-training sees all pictures.
+        code_target: For experiments: `pooled-masks` regresses the label map averaged over 8 × 8
+            cells and reduced to `code_dim` principal components; nothing is learned by a
+            self-encoder then, and there are no joint epochs.
+        segmentation_weight: For experiments: weight of an auxiliary head that predicts the label
+            map itself, in place of the code; its probabilities, averaged over 8 × 8 cells, are
+            the `layout`.
+        is_trunk_frozen: For experiments: the backbone learns from labels alone, for `epochs`, and
+            is then frozen; labels and codes are learned on it by the heads for as long again.
         epochs: Passes of the network over the training pictures, joint fine-tuning included;
             `None` chooses by the size of the data set.
         self_encoder_epochs: Passes of the self-encoder over the label maps alone; `None` chooses.
@@ -115,6 +125,9 @@ class Recipe:
     pretraining: str | None = None
     pretraining_epochs: int | None = None
     label_share: float = 1.0
+    code_target: str = "self-encoder"
+    segmentation_weight: float = 0.0
+    is_trunk_frozen: bool = False
     epochs: int | None = None
     self_encoder_epochs: int | None = None
     joint_share: float = 0.1
@@ -150,10 +163,23 @@ class Recipe:
                 f"pretraining_epochs is {self.pretraining_epochs}, but there is no pretraining; "
                 "choose layerwise or contrastive, or leave the epochs out"
             )
-        if self.code_control is not None and self.code_weight == 0:
+        self._check_codes()
+
+    def _check_codes(self) -> None:
+        for name, plain in (
+            ("code_control", None),
+            ("code_target", "self-encoder"),
+            ("is_trunk_frozen", False),
+        ):
+            if getattr(self, name) != plain and self.code_weight == 0:
+                raise UsageError(
+                    f"{name}={getattr(self, name)!r} needs codes, but code_weight is 0; "
+                    f"use a code_weight above 0 or leave {name} out"
+                )
+        if self.segmentation_weight > 0 and self.code_weight > 0:
             raise UsageError(
-                f"code_control={self.code_control!r} needs codes, but code_weight is 0; "
-                "use a code_weight above 0 or no code_control"
+                f"segmentation_weight={self.segmentation_weight} puts a segmentation head in the "
+                f"place of the code, but code_weight is {self.code_weight}; use a code_weight of 0"
             )
 
     @property
@@ -169,6 +195,16 @@ class Recipe:
     def pretraining_epochs_for(self, n: int) -> int:
         """Return the passes of pre-training over `n` training pictures."""
         return self.pretraining_epochs or _passes(_NETWORK_PICTURES, n, 10, 100)
+
+    @property
+    def needs_label_maps(self) -> bool:
+        """Whether label maps are learned from in any way, where there are any."""
+        return self.code_weight > 0 or self.segmentation_weight > 0
+
+    @property
+    def learns_self_encoder(self) -> bool:
+        """Whether the codes are learned by a self-encoder, and not those of pooled masks."""
+        return self.has_self_encoding and self.code_target == "self-encoder"
 
     def epochs_for(self, n: int) -> int:
         """Return the passes of the network over `n` training pictures."""

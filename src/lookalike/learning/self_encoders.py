@@ -62,7 +62,7 @@ class SelfEncoder(nn.Module):
         super().__init__()
         self.table = table
         self.encoder = encoder
-        self.standardize = nn.BatchNorm1d(code_dim, affine=False)
+        self.standardize: nn.Module = nn.BatchNorm1d(code_dim, affine=False)
         self.decoder = decoder
         self.has_sigmoids = has_sigmoids
         self.noise = noise
@@ -74,11 +74,18 @@ class SelfEncoder(nn.Module):
         self, label_maps: UInt8[Tensor, "batch grid grid"]
     ) -> Float[Tensor, "batch code_dim"]:
         """Return the z-scored code of each label map."""
-        void_row = self.table.num_embeddings - 1
-        values = label_maps.long().clamp(max=void_row)  # VOID, the largest, is the last row
-        raw = self.encoder(self.table(values).permute(0, 3, 1, 2))
+        raw = self.encoder(self.look_up(label_maps))
         standardized: Tensor = self.standardize(raw.float())
         return (standardized - self.mean) / self.deviation
+
+    def look_up(
+        self, label_maps: UInt8[Tensor, "batch grid grid"]
+    ) -> Float[Tensor, "batch dim grid grid"]:
+        """Return the input vector of each cell's value."""
+        void_row = self.table.num_embeddings - 1
+        values = label_maps.long().clamp(max=void_row)  # VOID, the largest, is the last row
+        vectors: Tensor = self.table(values)
+        return vectors.permute(0, 3, 1, 2)
 
     def decode(
         self, code: Float[Tensor, "batch code_dim"]
@@ -139,12 +146,12 @@ class SelfEncoder(nn.Module):
 
 def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
     """Build the self-encoder a recipe asks for, with weights from the current random state."""
-    table = _input_table(n_classes, recipe.map_input)
+    table = input_table(n_classes, recipe.map_input)
     build = _BUILDERS[recipe.self_encoder]
     return build(table, n_classes + 1, recipe)
 
 
-def _input_table(n_classes: int, map_input: str) -> nn.Embedding:
+def input_table(n_classes: int, map_input: str) -> nn.Embedding:
     """Rows: background, the classes, void. One-hot is a table that does not learn."""
     if map_input == "embedding":
         return nn.Embedding(n_classes + 2, _EMBEDDING_DIM)

@@ -1,7 +1,9 @@
 """The first stage: the self-encoder learns the label maps alone."""
 
+from collections.abc import Iterator
+
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor
 
 from lookalike.arrays import VOID
@@ -72,14 +74,18 @@ def calibrate(
         Mean and deviation that the codes had before.
     """
     self_encoder.eval()
-    codes = []
+    device = material.device.name
+    codes = [self_encoder.encode(shown.to(device)) for shown in whole_label_maps(material)]
+    return self_encoder.calibrate(torch.cat(codes))
+
+
+def whole_label_maps(material: Material) -> Iterator[UInt8[Tensor, "block grid grid"]]:
+    """Give all training maps on the self-encoder's grid in blocks, as they are and mirrored."""
     for positions in blocks(len(material.pictures)):
         label_maps = material.pictures.take_label_maps(positions)
         for is_mirrored in (False, True):
             views = whole_views(len(positions), is_mirrored=is_mirrored)
-            shown = view_label_maps(label_maps, views, material.recipe.grid)
-            codes.append(self_encoder.encode(shown.to(material.device.name)))
-    return self_encoder.calibrate(torch.cat(codes))
+            yield view_label_maps(label_maps, views, material.recipe.grid)
 
 
 def count_values(pictures: Pictures, n_classes: int) -> Int64[Tensor, " values"]:

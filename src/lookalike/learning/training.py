@@ -28,6 +28,7 @@ from lookalike.learning.history import CURVES, HISTORY, Row, draw_curves, histor
 from lookalike.learning.joint_training import NetworkStage
 from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import fingerprint, load_pictures, split_positions
+from lookalike.learning.pooled_masks import build_pooled_masks, fit_pooled_masks
 from lookalike.learning.pretraining import pretraining_stages
 from lookalike.learning.recipes import Recipe, differences
 from lookalike.learning.self_encoders import SelfEncoder, build_self_encoder
@@ -252,7 +253,7 @@ class _Run:
             image_size=self.recipe.image_size,
             grid=self.recipe.grid if has_code else 0,
             content_dim=self.network.content_dim,
-            code_dim=self.recipe.code_dim if has_code else 0,
+            code_dim=len(self.self_encoder.mean) if self.self_encoder else 0,
             is_single_label=self.dataset.is_single_label,
             preprocess_version=PREPROCESS_VERSION,
             recipe=self.recipe.to_dict(),
@@ -357,14 +358,20 @@ def _build(
 ) -> tuple[Network, SelfEncoder | None]:
     """Draw the first weights; those of the network do not depend on there being codes."""
     recipe, device = material.recipe, material.device.name
-    has_code = recipe.has_self_encoding and material.pictures.label_maps is not None
+    has_code = recipe.needs_label_maps and material.pictures.label_maps is not None
     with seeded(derive_seed(recipe.seed, "network")):
         network = build_network(n_classes, recipe, has_code=has_code, encoder=encoder)
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not has_code:
         return network, None
-    with seeded(derive_seed(recipe.seed, "self-encoder")):
-        self_encoder = build_self_encoder(n_classes, recipe)
+    if recipe.learns_self_encoder:
+        with seeded(derive_seed(recipe.seed, "self-encoder")):
+            self_encoder = build_self_encoder(n_classes, recipe)
+    else:
+        self_encoder = build_pooled_masks(n_classes, recipe)
+        fit_pooled_masks(self_encoder, material)
+        if network.segmentation_head is not None:
+            network.rescale_code(self_encoder.mean.to(device), self_encoder.deviation.to(device))
     weigh_values(self_encoder, material.pictures, n_classes)
     return network, self_encoder.to(device)
 
@@ -374,8 +381,14 @@ def _stages(
 ) -> list[Stage]:
     n = len(material.pictures)
     epochs = material.recipe.epochs_for(n)
-    stages: list[Stage] = [NetworkStage(network, self_encoder, material, held_out, epochs)]
-    if self_encoder is not None:
+    is_frozen = material.recipe.is_trunk_frozen and self_encoder is not None
+    stages: list[Stage] = []
+    if is_frozen:
+        stages.append(NetworkStage(network, None, material, held_out, epochs, name="trunk"))
+    stages.append(
+        NetworkStage(network, self_encoder, material, held_out, epochs, is_trunk_frozen=is_frozen)
+    )
+    if self_encoder is not None and material.recipe.learns_self_encoder:
         epochs = material.recipe.self_encoder_epochs_for(n)
         stages.insert(0, SelfEncoderStage(self_encoder, material, held_out, epochs))
     return stages
