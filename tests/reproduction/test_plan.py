@@ -29,9 +29,9 @@ def test_the_quick_plan_does_less_of_everything_in_all_sections():
 
 def test_all_ablations_and_networks_have_recipes_of_equal_budget():
     plan = full_plan()
-    recipes = {n: plan.recipe(c, 7) for n, c in {**ABLATIONS, **NETWORKS}.items()}
+    recipes = {n: plan.recipe(c, 5) for n, c in {**ABLATIONS, **NETWORKS}.items()}
     assert {(r.epochs, r.image_size, r.batch_size, r.seed) for r in recipes.values()} == {
-        (8, 64, 64, 7)
+        (7, 64, 64, 5)
     }
     assert recipes[PROPOSED].learns_self_encoder
     assert not recipes[PLAIN].needs_label_maps
@@ -70,5 +70,5 @@ def test_wrong_plans_are_refused_with_what_to_do(changes, message):
 
 def test_recipes_of_the_plan_are_those_of_learn():
     assert Plan().recipe({"code_weight": 0.0}, 3) == Recipe(
-        image_size=64, epochs=8, self_encoder_epochs=12, code_weight=0.0, seed=3
+        image_size=64, epochs=7, self_encoder_epochs=12, code_weight=0.0, seed=3
     )

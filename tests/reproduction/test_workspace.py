@@ -54,7 +54,7 @@ def test_damaged_files_are_named(tmp_path):
 def test_the_marker_tells_the_plan(tmp_path):
     open_workspace(tmp_path, quick_plan())
     told = json.loads((tmp_path / PLAN).read_text())
-    assert told["n_scenes"] == 480
+    assert told["n_scenes"] == 400
     assert "seeds" not in told
 
 

@@ -109,11 +109,11 @@ def reproduce(
         option("--only", show_default="all", help="Parts: figure3,table1,figure4,table2,…"),
     ] = None,
     scenes: Annotated[
-        int | None, option("--scenes", show_default="1200; quick: 480", help="To learn from.")
+        int | None, option("--scenes", show_default="1000; quick: 400", help="To learn from.")
     ] = None,
     epochs: Annotated[
         int | None,
-        option("--epochs", show_default="8; quick: 4", help="Passes over the pictures."),
+        option("--epochs", show_default="7; quick: 4", help="Passes over the pictures."),
     ] = None,
     self_encoder_epochs: Annotated[
         int | None,

@@ -84,8 +84,8 @@ class Plan:
     level: Level = "names"
     sections: tuple[str, ...] = SECTIONS
     seeds: tuple[int, ...] = (1, 2, 3)
-    n_scenes: int = 1200
-    epochs: int = 8
+    n_scenes: int = 1000
+    epochs: int = 7
     self_encoder_epochs: int = 12
     image_size: int = 64
     n_queries: int = 400
@@ -153,7 +153,7 @@ def quick_plan(**changes: Any) -> Plan:
     """
     small: dict[str, Any] = {
         "seeds": (1,),
-        "n_scenes": 480,
+        "n_scenes": 400,
         "epochs": 4,
         "self_encoder_epochs": 6,
         "n_queries": 150,
