@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from lookalike.dimensions import Selection
@@ -19,7 +19,7 @@ from lookalike.features.selection.aggregation import (
 )
 from lookalike.features.selection.discretization import equal_frequency
 from lookalike.features.selection.embedded import group_lasso, l1_logistic, stability_selection
-from lookalike.features.selection.filters import FILTERS, mrmr
+from lookalike.features.selection.filters import FILTERS, MRMR_BINS, mrmr
 from lookalike.features.selection.information import contingency_tables, information_gain
 from lookalike.features.selection.names import METHODS, UNLABELED, Aggregate
 from lookalike.features.selection.projections import itq, pca
@@ -93,7 +93,7 @@ def _chosen(
     if method in _EMBEDDED:
         return _EMBEDDED[method](features, labels, n, how, seed)
     if method == "mrmr":
-        codes = equal_frequency(features)
+        codes = equal_frequency(features, MRMR_BINS)
         gain = information_gain(contingency_tables(codes, labels))
         return np.sort(mrmr(codes, aggregate(gain, labels, how), n))
     return best_dimensions(aggregate(FILTERS[method](features, labels, seed), labels, how), n)
@@ -115,7 +115,7 @@ def check_request(method: str, n_dims: int, n: int) -> None:
         raise UsageError(f"{n} of {n_dims} dimensions cannot be chosen; ask for 1 to {n_dims - 1}")
 
 
-def _telling(method: str, labels: Labels | None) -> Labels:
+def _telling(method: str, labels: Labels | None) -> Bool[ndarray, "items telling"]:
     telling = None if labels is None else labels[:, telling_labels(labels)]
     if telling is None or telling.shape[1] == 0:
         raise UsageError(

@@ -70,13 +70,12 @@ def _cut(values: Float64[ndarray, " items"], label: Float64[ndarray, " items"]) 
     changes = np.flatnonzero(values[1:] > values[:-1]) + 1
     if len(changes) == 0:
         return []
-    below, above, whole = _class_counts(label, changes)
+    counts = _class_counts(label, changes)
+    bits = entropy(counts)
     n = len(values)
-    sides = np.stack([entropy(below), entropy(above)])
-    after = (changes * sides[0] + (n - changes) * sides[1]) / n
+    after = (changes * bits[0] + (n - changes) * bits[1]) / n
     best = int(np.argmin(after))
-    gain = entropy(whole) - after[best]
-    if gain <= _price(below[best], above[best], whole):
+    if bits[2, best] - after[best] <= _price(counts[:, best], bits[:, best]):
         return []
     place = int(changes[best])
     cut = float((values[place - 1] + values[place]) / 2)
@@ -87,18 +86,16 @@ def _cut(values: Float64[ndarray, " items"], label: Float64[ndarray, " items"]) 
 
 def _class_counts(
     label: Float64[ndarray, " items"], places: Int64[ndarray, " places"]
-) -> tuple[Float64[ndarray, "places 2"], Float64[ndarray, "places 2"], Float64[ndarray, " 2"]]:
+) -> Float64[ndarray, "3 places 2"]:
+    """Items of each class below each place, above it, and in all."""
     positive = np.cumsum(label)[places - 1]
     below = np.stack([places - positive, positive], axis=1)
     whole = np.array([len(label) - label.sum(), label.sum()])
-    return below, whole - below, whole
+    return np.stack([below, whole - below, np.broadcast_to(whole, below.shape)])
 
 
-def _price(
-    below: Float64[ndarray, " 2"], above: Float64[ndarray, " 2"], whole: Float64[ndarray, " 2"]
-) -> float:
+def _price(counts: Float64[ndarray, "3 2"], bits: Float64[ndarray, " 3"]) -> float:
     """What a cut must gain to be worth telling, in bits."""
-    k, k1, k2 = (int((counts > 0).sum()) for counts in (whole, below, above))
-    n = float(whole.sum())
-    delta = np.log2(3.0**k - 2) - (k * entropy(whole) - k1 * entropy(below) - k2 * entropy(above))
-    return float((np.log2(n - 1) + delta) / n)
+    k1, k2, k = (counts > 0).sum(axis=1)
+    delta = np.log2(3.0**k - 2) - (k * bits[2] - k1 * bits[0] - k2 * bits[1])
+    return float((np.log2(counts[2].sum() - 1) + delta) / counts[2].sum())

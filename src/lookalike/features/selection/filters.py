@@ -118,6 +118,11 @@ FILTERS: Final[Mapping[str, Filter]] = {
 }
 
 
+_NEVER: Final = -1e9
+MRMR_BINS: Final = 3
+"""Few, as in the paper: of two features with many bins each even noise seems to share a lot."""
+
+
 def mrmr(
     codes: Int64[ndarray, "items dims"], relevance: Float64[ndarray, " dims"], n: int
 ) -> Int64[ndarray, " n"]:
@@ -125,6 +130,7 @@ def mrmr(
 
     Minimal redundancy, maximal relevance in the form of a difference: each step takes the dimension
     of highest `relevance - mean over the chosen of I(A; chosen)`, ties to the lower dimension.
+    Those that never vary repeat nothing and tell nothing; they come last.
 
     Args:
         codes: Discrete features, values from 0 up.
@@ -135,6 +141,7 @@ def mrmr(
         H. Peng, F. Long, C. Ding, *Feature Selection Based on Mutual Information: Criteria of
         Max-Dependency, Max-Relevance, and Min-Redundancy*, IEEE TPAMI 27(8), 2005.
     """
+    relevance = np.where(np.ptp(codes, axis=0) > 0, relevance, _NEVER)
     chosen = [int(np.argmax(relevance))]
     redundancy = np.zeros(len(relevance))
     is_open = np.ones(len(relevance), bool)

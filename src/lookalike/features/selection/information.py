@@ -32,14 +32,14 @@ def contingency_tables(
     return counts
 
 
-def entropy(counts: Float[ndarray, "*groups values"]) -> Float64[ndarray, "*groups"]:
+def entropy(counts: Float[ndarray, "*groups items values"]) -> Float64[ndarray, "*groups items"]:
     """Entropy `H = - sum_k p_k log2 p_k` of the shares that counts stand for, in bits.
 
     Nothing counted has the entropy 0.
 
     Example:
-        >>> entropy(np.array([3.0, 5.0])).round(6)
-        np.float64(0.954434)
+        >>> entropy(np.array([[3.0, 5.0], [4.0, 4.0]])).round(6)
+        array([0.954434, 1.      ])
 
     References:
         C. E. Shannon, *A Mathematical Theory of Communication*, Bell System Technical Journal 27,

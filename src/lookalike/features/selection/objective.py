@@ -36,14 +36,26 @@ class Fold:
     Attributes:
         gram: `X'X` with the ridge on its diagonal.
         target: `X'Y`.
-        features: Of the items judged on.
-        labels: Of the items judged on.
+        features: `V`, of the items judged on.
+        labels: `U`, of the items judged on.
+        held_gram: `V'V`.
+        held_target: `V'U`.
     """
 
     gram: Float64[ndarray, "dims dims"]
     target: Float64[ndarray, "dims labels"]
     features: Float64[ndarray, "held_out dims"]
     labels: Float64[ndarray, "held_out labels"]
+    held_gram: Float64[ndarray, "dims dims"]
+    held_target: Float64[ndarray, "dims labels"]
+
+    def errors(self, sets: Int64[ndarray, "sets chosen"]) -> Float64[ndarray, "labels sets"]:
+        """Squared errors of each label with each set of dimensions, `|U - V W|^2`."""
+        rows, columns = sets[:, :, None], sets[:, None, :]
+        weights = np.linalg.solve(self.gram[rows, columns], self.target[sets])
+        explained = 2 * self.held_target[sets] - self.held_gram[rows, columns] @ weights
+        errors: ndarray = (self.labels**2).sum(axis=0) - (weights * explained).sum(axis=1)
+        return errors.T
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,13 +79,9 @@ class Objective:
         """Dimensions that there are to choose from."""
         return len(self.folds[0].gram)
 
-    def score(self, dims: Int64[ndarray, " chosen"]) -> float:
-        """Return `J` of a set of dimensions: 1 at best, 0 for knowing only the mean."""
-        errors = np.zeros(self.labels.shape[1])
-        for fold in self.folds:
-            weights = np.linalg.solve(fold.gram[np.ix_(dims, dims)], fold.target[dims])
-            errors += ((fold.labels - fold.features[:, dims] @ weights) ** 2).sum(axis=0)
-        return float(self.explained(errors[:, None])[0])
+    def scores(self, sets: Int64[ndarray, "sets chosen"]) -> Float64[ndarray, " sets"]:
+        """Return `J` of sets of equally many dimensions: 1 at best, 0 for knowing only the mean."""
+        return self.explained(np.sum([fold.errors(sets) for fold in self.folds], axis=0))
 
     def explained(
         self, errors: Float64[ndarray, "labels candidates"]
@@ -136,5 +144,12 @@ def make_fold(
     """Prepare all that ridge regression on any dimensions needs of the items."""
     mean, mean_label = features[learn].mean(axis=0), labels[learn].mean(axis=0)
     own, truth = features[learn] - mean, labels[learn] - mean_label
-    gram = own.T @ own + RIDGE * len(learn) * np.eye(own.shape[1])
-    return Fold(gram, own.T @ truth, features[judge] - mean, labels[judge] - mean_label)
+    held, held_truth = features[judge] - mean, labels[judge] - mean_label
+    return Fold(
+        own.T @ own + RIDGE * len(learn) * np.eye(own.shape[1]),
+        own.T @ truth,
+        held,
+        held_truth,
+        held.T @ held,
+        held.T @ held_truth,
+    )

@@ -1,7 +1,7 @@
 """Greedy wrappers: add the best dimension again and again, or remove the least missed.
 
 Both judge every candidate of a step at once by updating the inverse of the Gram matrix for one
-dimension more or less (block inversion), which gives the very values of `Objective.score`.
+dimension more or less (block inversion), which gives the very values of `Objective.scores`.
 scikit-learn's `SequentialFeatureSelector` fits a model for each candidate and fold instead.
 
 References:

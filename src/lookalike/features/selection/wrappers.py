@@ -54,7 +54,8 @@ def wrap(
     """
     judge = objective(features, labels, how, seed=seed)
     dims = np.sort(search(judge, n, seed))
-    return Wrapped(dims, judge.score(dims), nested_score(search, features, labels, n, how, seed))
+    nested = nested_score(search, features, labels, n, how, seed)
+    return Wrapped(dims, float(judge.scores(dims[None])[0]), nested)
 
 
 def nested_score(
@@ -71,9 +72,7 @@ def nested_score(
     for learn, judged in parts(len(features), N_OUTER, seed + 1):
         inner = objective(features[learn], labels[learn], how, seed=seed)
         dims = search(inner, n, seed)
-        fold = make_fold(scaled[:, dims], truth, learn, judged)
-        weights = np.linalg.solve(fold.gram, fold.target)
-        errors += ((fold.labels - fold.features @ weights) ** 2).sum(axis=0)
+        errors += make_fold(scaled, truth, learn, judged).errors(dims[None])[:, 0]
     variance = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
     return float(aggregate(explained_share(errors[:, None], variance), labels, how)[0])
 
@@ -108,13 +107,13 @@ def genetic(
         Pattern Recognition Letters 10, 1989.
     """
     rng = np.random.default_rng(seed)
-    masks = np.stack([_random_mask(rng, judge.n_dims, n) for _ in range(population)])
+    masks = _top(rng.random((population, judge.n_dims)), n)
     for _ in range(generations):
-        scores = _scores(judge, masks)
+        scores = judge.scores(_dims(masks))
         best = masks[np.argsort(-scores, kind="stable")[:elite]]
-        children = [_child(rng, masks, scores, crossover, n) for _ in range(population - elite)]
-        masks = np.concatenate([best, np.stack(children)])
-    return _dims(masks[int(np.argmax(_scores(judge, masks)))])
+        children = _children(rng, masks, scores, population - elite, crossover)
+        masks = np.concatenate([best, _mutated(rng, children)])
+    return _dims(masks)[int(np.argmax(judge.scores(_dims(masks))))]
 
 
 def ant_colony(
@@ -156,13 +155,15 @@ def ant_colony(
     tau = np.ones(judge.n_dims)
     best, best_score = np.zeros(judge.n_dims, bool), -np.inf
     for _ in range(rounds):
-        masks = np.stack([_walk(rng, tau**trail * eta, n) for _ in range(ants)])
-        scores = _scores(judge, masks)
+        # The largest of log-weights with Gumbel noise are a draw without replacement, one by one.
+        noise = rng.gumbel(size=(ants, judge.n_dims))
+        masks = _top(np.log(tau**trail * eta) + noise, n)
+        scores = judge.scores(_dims(masks))
         if scores.max() > best_score:
             best, best_score = masks[int(np.argmax(scores))], float(scores.max())
         deposits = np.maximum(scores, 0) @ masks / ants + max(best_score, 0.0) * best
         tau = np.maximum((1 - evaporation) * tau + deposits, 0.01)
-    return _dims(best)
+    return _dims(best[None])[0]
 
 
 SEARCHES: Final[Mapping[str, Search]] = {
@@ -173,60 +174,40 @@ SEARCHES: Final[Mapping[str, Search]] = {
 }
 
 
-def _scores(judge: Objective, masks: Bool[ndarray, "sets dims"]) -> Float64[ndarray, " sets"]:
-    return np.array([judge.score(_dims(mask)) for mask in masks])
+def _top(keys: Float64[ndarray, "sets dims"], n: int) -> Bool[ndarray, "sets dims"]:
+    """Mark the `n` largest keys of each row."""
+    masks = np.zeros(keys.shape, bool)
+    np.put_along_axis(masks, np.argsort(-keys, axis=1, kind="stable")[:, :n], True, axis=1)
+    return masks
 
 
-def _dims(mask: Bool[ndarray, " dims"]) -> Int64[ndarray, " chosen"]:
-    return np.flatnonzero(mask).astype(np.int64)
+def _dims(masks: Bool[ndarray, "sets dims"]) -> Int64[ndarray, "sets chosen"]:
+    return np.nonzero(masks)[1].reshape(len(masks), -1).astype(np.int64)
 
 
-def _random_mask(rng: np.random.Generator, n_dims: int, n: int) -> Bool[ndarray, " dims"]:
-    mask = np.zeros(n_dims, bool)
-    mask[rng.choice(n_dims, n, replace=False)] = True
-    return mask
-
-
-def _child(
+def _children(
     rng: np.random.Generator,
     masks: Bool[ndarray, "sets dims"],
     scores: Float64[ndarray, " sets"],
+    n_children: int,
     crossover: float,
-    n: int,
-) -> Bool[ndarray, " dims"]:
-    first, second = (masks[_winner(rng, scores)] for _ in range(2))
-    if rng.random() >= crossover:
-        second = first
-    child = first & second
-    disputed = np.flatnonzero(first ^ second)
-    child[rng.choice(disputed, n - int(child.sum()), replace=False)] = True
-    return _mutated(rng, child, n)
-
-
-def _winner(rng: np.random.Generator, scores: Float64[ndarray, " sets"]) -> int:
-    rivals = rng.choice(len(scores), 2, replace=False)
-    return int(rivals[np.argmax(scores[rivals])])
+) -> Bool[ndarray, "children dims"]:
+    """What both parents chose first, then what one of them did, by lot."""
+    rivals = rng.integers(0, len(masks), (2, n_children, 2))
+    parents = np.take_along_axis(rivals, np.argmax(scores[rivals], axis=2)[..., None], axis=2)
+    first, second = masks[parents[..., 0]]
+    second = np.where(rng.random((n_children, 1)) < crossover, second, first)
+    lots = rng.random(first.shape)
+    return _top(lots + 2.0 * first + 2.0 * second, int(masks[0].sum()))
 
 
 def _mutated(
-    rng: np.random.Generator, mask: Bool[ndarray, " dims"], n: int
-) -> Bool[ndarray, " dims"]:
-    inside, outside = np.flatnonzero(mask), np.flatnonzero(~mask)
-    n_exchanged = min(int(rng.binomial(n, 1 / n)), len(outside))
-    changed = mask.copy()
-    changed[rng.choice(inside, n_exchanged, replace=False)] = False
-    changed[rng.choice(outside, n_exchanged, replace=False)] = True
-    return changed
-
-
-def _walk(
-    rng: np.random.Generator, attraction: Float64[ndarray, " dims"], n: int
-) -> Bool[ndarray, " dims"]:
-    # The largest of log-weights with Gumbel noise are a draw without replacement, one by one.
-    noisy = np.log(attraction) + rng.gumbel(size=len(attraction))
-    mask = np.zeros(len(attraction), bool)
-    mask[np.argsort(-noisy, kind="stable")[:n]] = True
-    return mask
+    rng: np.random.Generator, masks: Bool[ndarray, "children dims"]
+) -> Bool[ndarray, "children dims"]:
+    """Exchange each dimension of a child with probability `1 / n` for one it has not, by lot."""
+    n = int(masks[0].sum())
+    leaves = masks & (rng.random(masks.shape) < 1 / n)
+    return _top(rng.random(masks.shape) + 2.0 * (masks & ~leaves) - 2.0 * leaves, n)
 
 
 def _heuristic(judge: Objective) -> Float64[ndarray, " dims"]:
