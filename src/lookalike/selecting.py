@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings, Ids, normalize, top_k
@@ -69,7 +69,7 @@ class Material:
     rows: Embeddings
     labels: Bool[ndarray, "items labels"] | None
     judged: GroundTruth | None = None
-    judged_rows: Embeddings | None = None
+    judged_rows: Float32[ndarray, "judged dim"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

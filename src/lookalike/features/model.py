@@ -41,8 +41,8 @@ class Encoded:
         labels: Probability of each class of the card.
     """
 
-    content: Embeddings
-    layout: Embeddings | None
+    content: Float32[ndarray, "batch content_dim"]
+    layout: Float32[ndarray, "batch code_dim"] | None
     labels: Float32[ndarray, "batch classes"]
 
     @property

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 from scipy.special import expit
 
-TOLERANCE = 1e-4
+TOLERANCE = 3e-5
 """Steps end when the weights change by less than this share of the largest of them."""
 
 MAX_STEPS = 2000

@@ -113,7 +113,8 @@ def genetic(
         best = masks[np.argsort(-scores, kind="stable")[:elite]]
         children = _children(rng, masks, scores, population - elite, crossover)
         masks = np.concatenate([best, _mutated(rng, children)])
-    return _dims(masks)[int(np.argmax(judge.scores(_dims(masks))))]
+    found: ndarray = _dims(masks)[int(np.argmax(judge.scores(_dims(masks))))]
+    return found
 
 
 def ant_colony(
@@ -163,7 +164,7 @@ def ant_colony(
             best, best_score = masks[int(np.argmax(scores))], float(scores.max())
         deposits = np.maximum(scores, 0) @ masks / ants + max(best_score, 0.0) * best
         tau = np.maximum((1 - evaporation) * tau + deposits, 0.01)
-    return _dims(best[None])[0]
+    return np.flatnonzero(best).astype(np.int64)
 
 
 SEARCHES: Final[Mapping[str, Search]] = {
