@@ -4,9 +4,9 @@
 
 A model is learned from generated scenes, or taken from `--model`, and other scenes are indexed by
 it; or a collection is taken with `--collection` and the data set that it holds with `--dataset`.
-Two thirds of the labeled pictures, parted by content hash, are for the method; the others are queries
-and gallery, ranked by the cosine of `content` alone, before and after. Beside the methods stand the
-mean of random choices, and what is left of projections when only the signs of numbers are kept.
+Two thirds of the labeled pictures, parted by content hash, are for the method. The others are
+queries and gallery, ranked by the cosine of `content` alone, before and after. Beside the methods
+stand the mean of random choices, and what is left of projections when only signs are kept.
 """
 
 import argparse

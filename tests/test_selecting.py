@@ -1,13 +1,17 @@
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike import Collection, open_dataset
 from lookalike.__main__ import run
 from lookalike.arrays import normalize
 from lookalike.evaluation.protocol import evaluate
 from lookalike.evaluation.truth import ground_truth
+from lookalike.features.selection.names import AGGREGATES, METHODS
 from lookalike.judging import ids_by_hash
 from lookalike.progress import SILENT
 from lookalike.selecting import MAP, RowSystem, gather, select
@@ -103,8 +107,6 @@ def test_embeddings_of_old_and_new_pictures_are_the_same(place, tmp_path):
 
 
 def test_in_place_the_collection_itself_shrinks(ask, place, tmp_path):
-    import shutil
-
     shutil.copytree(place / "c.lookalike", tmp_path / "c.lookalike")
     path = str(tmp_path / "c.lookalike")
     code, found = ask("select", path, "--method", "random", "--dims", "5", "--in-place")
@@ -165,8 +167,6 @@ def test_the_measured_map_is_that_of_an_independent_measurement(place, tmp_path)
 
 def blank(folder):
     """A data set of the same pictures in which nobody labeled anything."""
-    from PIL import Image
-
     write_masks(folder, N)
     for path in (folder / "masks").iterdir():
         Image.fromarray(np.zeros((32, 32), np.uint8)).save(path)
@@ -174,9 +174,11 @@ def blank(folder):
 
 
 def times_of_change(folder):
-    """Of all files but the one by which readers of a catalog know each other."""
+    """Of all files but those by which readers of a catalog know each other."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path: path.stat().st_mtime_ns for path in paths if not path.name.endswith("-shm")}
+    return {
+        path: path.stat().st_mtime_ns for path in paths if not path.name.endswith(("-shm", "-wal"))
+    }
 
 
 WRONG = {
@@ -238,3 +240,9 @@ def test_an_empty_collection_has_nothing_to_select_from(ask, place, tmp_path):
     code, found = ask("select", str(path), "--method", "pca", "--dims", "4")
     assert code == 2
     assert "holds no picture" in found["error"]
+
+
+def test_every_method_and_aggregate_is_explained():
+    page = (Path(__file__).parents[1] / "docs" / "selection.md").read_text("utf-8")
+    for name in (*METHODS, *AGGREGATES):
+        assert f"`{name}`" in page
