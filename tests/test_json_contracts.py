@@ -83,8 +83,8 @@ def test_status(ask):
     code, found = ask("status", "c.lookalike")
     assert code == 0
     assert set(found) == {
-        *("path", "format", "created", "model", "classes", "images", "files", "folders"),
-        *("descriptors", "revision", "indexes", "bytes"),
+        *("path", "format", "created", "model", "selection", "classes", "images", "files"),
+        *("folders", "descriptors", "revision", "indexes", "bytes"),
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}
     assert set(found["indexes"][0]) == {

@@ -119,10 +119,11 @@ class Collection:
         """
         with ExitStack() as stack:
             folder, manifest = open_folder(_expanded(path))
-            check_model(folder, manifest)
             if writable:
                 stack.enter_context(WriterLock(folder.path))
+                folder, manifest = open_folder(folder.path)  # as the last writer left it
                 folder.sweep()
+            check_model(folder, manifest)
             catalog = stack.enter_context(Catalog.open(folder.catalog, writable=writable))
             return cls(folder, manifest, catalog, stack.pop_all())
 
@@ -294,16 +295,13 @@ class Collection:
             return decode(data, (side, side)).pixels
 
     def status(self) -> dict[str, Any]:
-        """Tell what the collection holds, as plain values.
-
-        `indexes` lists, for each descriptor, the kind of index, the images in it and beside it,
-        and the recall that was measured when it was built.
-        """
+        """Tell what the collection holds, as plain values; of each index, how accurate it was."""
         return {
             "path": str(self.path),
             "format": self.manifest.format,
             "created": self.manifest.created,
             "model": self.manifest.model,
+            "selection": dict(self.card.selection) or None,
             "classes": len(self.card.classes),
             "images": self.catalog.n_images,
             "files": dict(self.catalog.n_files),

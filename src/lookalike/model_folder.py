@@ -9,8 +9,10 @@ writes it, `features` reads it, and neither knows the other::
                          (batch, classes) probabilities
     self_encoder.onnx    `label_maps` (batch, grid, grid) uint8 → `code` (batch, code_dim) z-scored
     self_decoder.onnx    `code` → `probabilities` (batch, classes + 1, grid, grid), background first
+    selection.npy        what is kept of `content`, see `lookalike.dimensions`; only in the models
+                         of collections that were shrunk, whose network gives more dimensions
 
-Models without self-encoding lack the last two files and the `layout` output.
+Models without self-encoding lack the two files of the self-encoder and the `layout` output.
 """
 
 import hashlib
@@ -26,6 +28,7 @@ CARD: Final = "card.json"
 NETWORK: Final = "network.onnx"
 SELF_ENCODER: Final = "self_encoder.onnx"
 SELF_DECODER: Final = "self_decoder.onnx"
+SELECTION: Final = "selection.npy"
 FORMAT: Final = 1
 """Version of the folder's layout; a reader refuses newer ones."""
 
@@ -41,13 +44,14 @@ class ModelCard:
         palette: RGB of background and of each class.
         image_size: Side of the square network input, in pixels; pictures are stretched to it.
         grid: Side of the square label maps that the self-encoder reads and writes; 0 without.
-        content_dim: Length of the `content` embedding.
+        content_dim: Length of the `content` embedding, after a selection if there is one.
         code_dim: Length of the `layout` code; 0 without self-encoding.
         is_single_label: Whether labels exclude each other (softmax rather than sigmoids).
         preprocess_version: `images.decoding.PREPROCESS_VERSION` that the network was trained with.
         recipe: All options of the training run.
         training_data: Name, size and terms of what it was trained on.
         measured: Figures measured on held-out pictures when training ended.
+        selection: How the dimensions of `content` were chosen, `of` how many; empty if all are.
         files: SHA-256 of every other file of the folder, by name.
         format: Version of the folder's layout.
     """
@@ -65,6 +69,7 @@ class ModelCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     training_data: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -74,9 +79,18 @@ class ModelCard:
         return self.code_dim > 0
 
     @property
+    def network_dim(self) -> int:
+        """Length of the `content` that the network gives, before any selection."""
+        return int(self.selection.get("of", self.content_dim))
+
+    @property
     def id(self) -> str:
-        """Name and first eight digits of the network's checksum: `scenes@3f2a91c0`."""
-        return f"{self.name}@{self.files.get(NETWORK, '')[:8]}"
+        """Name and first eight digits of the network's checksum: `scenes@3f2a91c0`.
+
+        A selection adds its own: `scenes@3f2a91c0+77ab01de`.
+        """
+        selected = f"+{self.files[SELECTION][:8]}" if SELECTION in self.files else ""
+        return f"{self.name}@{self.files.get(NETWORK, '')[:8]}{selected}"
 
 
 def write_card(folder: Path, card: ModelCard) -> ModelCard:

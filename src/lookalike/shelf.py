@@ -167,6 +167,8 @@ class Shelf:
         try:
             card = read_card(self._folder, descriptor)
         except IndexUnavailableError:
+            card = None
+        if card is None or card.model != self._model:
             return IndexState(descriptor, None, 0, n_images, 0)
         deleted = self._catalog.deleted_since(card.revision)
         n_deleted = int((deleted <= card.max_id).sum())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for their types alone: --help must not load them
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
+    from lookalike.selecting import SelectReport
     from lookalike.storage.integrity import VerifyReport
 
 MOST_SHOWN: Final = 20
@@ -63,6 +64,7 @@ def show_status(content: Mapping[str, Any]) -> None:
     rows: list[tuple[str, object]] = [
         ("collection", content["path"]),
         ("model", content["model"]),
+        *_selection_rows(content["selection"]),
         ("images", content["images"]),
         ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
         ("folders", _some(content["folders"])),
@@ -72,6 +74,46 @@ def show_status(content: Mapping[str, Any]) -> None:
         (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
     ]
     show_table(("", ""), rows)
+
+
+def show_selection(report: "SelectReport") -> None:
+    """Show what a selection cost and saved, and what to type next."""
+    of_content = _selection_rows(report.facts)
+    sizes = [
+        (f"{name} of content", f"{before / 2**20:.2f} MiB → {after / 2**20:.2f} MiB")
+        for name, (before, after) in report.n_bytes.items()
+    ]
+    show_table(("", ""), [*of_content, *sizes])
+    say(f"shrunken collection: {report.path}")
+
+
+def _selection_rows(facts: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    if not facts:
+        return []
+    dims = f"{facts['dims']} of {facts['of']} dimensions by {facts['method']}"
+    by_labels = f", {facts['aggregate']} over labels" if facts["aggregate"] else ""
+    source = f", from {facts['n_pictures']} pictures of {facts['dataset'] or 'the collection'}"
+    rows: list[tuple[str, object]] = [("content", dims + by_labels + source)]
+    if measured := facts["measured"]:
+        mean = measured["mean_average_precision"]
+        low, high = measured["difference_interval"]
+        rows.append(
+            (
+                "mAP of content",
+                f"{mean['before']:.3f} → {mean['after']:.3f}, difference "
+                f"{measured['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p "
+                f"{measured['p_value']:.4f}, on {measured['n_queries']} other pictures",
+            )
+        )
+    if explained := facts["explained"]:
+        rows.append(
+            (
+                "labels explained",
+                f"{explained['nested']:.3f} on pictures that the search did not see "
+                f"({explained['searched']:.3f} on those that it did)",
+            )
+        )
+    return rows
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from lookalike.arrays import Embeddings, LabelMapBatch, PixelBatch, normalize
 from lookalike.datasets.label_maps import shrink_label_maps
+from lookalike.dimensions import read_selection
 from lookalike.errors import ModelError, UsageError
 from lookalike.features.runtimes import Port, Runtime, Session, choose_runtime, open_session
 from lookalike.images.workers import usable_processors
@@ -40,7 +41,7 @@ class Encoded:
         labels: Probability of each class of the card.
     """
 
-    content: Embeddings
+    content: Float32[ndarray, "items content_dim"]
     layout: Float32[ndarray, "items code_dim"] | None
     labels: Float32[ndarray, "items classes"]
 
@@ -63,6 +64,7 @@ class Model:
     def __init__(self, folder: Path, card: ModelCard, runtime: Runtime, threads: int) -> None:
         self.card: Final = card
         self.runtime: Final = runtime
+        self._selection = read_selection(folder, card)
         self._folder = folder
         self._threads = threads
         self._sessions: dict[str, Session] = {}
@@ -119,8 +121,9 @@ class Model:
                 f"got {pixels.dtype} {pixels.shape}; decode them to the size on the model's card"
             )
         values = self._run(NETWORK, pixels)
+        content = normalize(values["content"])
         return Encoded(
-            normalize(values["content"]),
+            self._selection.apply(content) if self._selection else content,
             values["layout"] if self.card.has_layout else None,
             values["labels"],
         )
@@ -229,7 +232,7 @@ def _inputs(card: ModelCard) -> dict[str, dict[str, Port]]:
 def _outputs(card: ModelCard) -> dict[str, dict[str, Port]]:
     code = Port("float32", (None, card.code_dim))
     network = {
-        "content": Port("float32", (None, card.content_dim)),
+        "content": Port("float32", (None, card.network_dim)),
         "labels": Port("float32", (None, len(card.classes))),
     }
     probabilities = Port("float32", (None, len(card.classes) + 1, card.grid, card.grid))

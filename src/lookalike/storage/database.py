@@ -7,7 +7,7 @@ returns, so a power cut takes nothing that was committed.
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +93,25 @@ class Database:
         """Close the connection; the last one to close also folds the log into the file."""
         with self._lock, translated(self.path):
             self._connection.close()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy one state of the file to `path`, where nothing is, whatever a writer does meanwhile.
+
+        Raises:
+            EnvironmentFault: If it cannot be written there.
+        """
+        with self._lock, translated(path), closing(_connect(path, "mode=rwc")) as copy:
+            self._connection.backup(copy)
+
+    def compact(self) -> None:
+        """Give the space of what was deleted back to the disk; not inside a transaction.
+
+        Raises:
+            UsageError: If the file was opened for reading only.
+        """
+        self.check_writable()
+        with self._lock, translated(self.path):
+            self._connection.execute("VACUUM")
 
     def check_writable(self) -> None:
         """Raise UsageError if the file was opened for reading only."""

@@ -9,13 +9,18 @@ collection is either there or not::
     index/               derived
     thumbnails.sqlite    derived
     writer.lock          says who is writing
+
+Where a collection was changed as a whole, catalog and model have the number of their generation in
+their names (`catalog-2.sqlite`, `model-2`). The manifest says which one holds, so that replacing
+that one file replaces all.
 """
 
 import contextlib
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +50,9 @@ from lookalike.storage.lock import LOCK, WriterLock
 FORMAT: Final = 1
 """Version of the folder's layout; a reader refuses others."""
 
+_ENDINGS: Final = ("-wal", "-shm")
+_OF_A_GENERATION: Final = re.compile(r"catalog(-\d+)?\.sqlite(-wal|-shm)?|model(-\d+)?")
+
 
 @dataclass(frozen=True, slots=True)
 class DescriptorSpec:
@@ -69,6 +77,7 @@ class Manifest:
         descriptors: Kinds of embedding that every image has, by name.
         preprocess_version: `images.decoding.PREPROCESS_VERSION` of its pictures.
         created: Time of creation, ISO 8601, UTC.
+        generation: Which catalog and model hold.
         format: Version of the folder's layout.
     """
 
@@ -77,14 +86,21 @@ class Manifest:
     descriptors: Mapping[str, DescriptorSpec]
     preprocess_version: int
     created: str
+    generation: int = 1
     format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionFolder:
-    """Where the parts of the collection at `path` lie."""
+    """Where the parts of the collection at `path` lie.
+
+    Attributes:
+        path: Of the collection.
+        generation: Which catalog and model are meant.
+    """
 
     path: Path
+    generation: int = 1
 
     @property
     def manifest(self) -> Path:
@@ -94,12 +110,12 @@ class CollectionFolder:
     @property
     def catalog(self) -> Path:
         """The truth."""
-        return self.path / "catalog.sqlite"
+        return self.path / f"catalog{self._number}.sqlite"
 
     @property
     def model(self) -> Path:
         """The model folder it was built with."""
-        return self.path / "model"
+        return self.path / f"model{self._number}"
 
     @property
     def index(self) -> Path:
@@ -112,6 +128,10 @@ class CollectionFolder:
         return self.path / "thumbnails.sqlite"
 
     @property
+    def _number(self) -> str:
+        return "" if self.generation == 1 else f"-{self.generation}"
+
+    @property
     def n_bytes(self) -> int:
         """Length of all files in it."""
         total = 0
@@ -121,9 +141,20 @@ class CollectionFolder:
         return total
 
     def leftovers(self) -> list[Path]:
-        """Return what killed writers left: temporary files, and index files of no use."""
+        """Return what killed writers left: temporary files, and what no card or manifest names."""
         unfinished = [path for folder in (self.path, self.index) for path in leftovers(folder)]
-        return unfinished + derived.strays(self.index)
+        return unfinished + derived.strays(self.index) + self.other_generations()
+
+    def other_generations(self) -> list[Path]:
+        """Return catalogs and models that hold no longer, or never came to hold, sorted by name."""
+        # Asked anew: what holds must never be taken for waste by one who opened it earlier.
+        held = CollectionFolder(self.path, _read_manifest(self.manifest).generation)
+        own = (held.model.name, held.catalog.name, *(held.catalog.name + end for end in _ENDINGS))
+        return sorted(
+            path
+            for path in self.path.iterdir()
+            if _OF_A_GENERATION.fullmatch(path.name) and path.name not in own
+        )
 
     def sweep(self) -> list[Path]:
         """Delete what killed writers left and return the paths; only for the holder of the lock.
@@ -133,7 +164,7 @@ class CollectionFolder:
         """
         found = self.leftovers()
         for path in found:
-            derived.delete(path)
+            delete_part(path)
         return found
 
 
@@ -153,12 +184,28 @@ def create_folder(
         EnvironmentFault: If it cannot be written there.
         CollectionLockedError: If another process is just making it.
     """
+    return publish_folder(path, lambda folder: _build(folder, model, descriptors))
+
+
+def publish_folder(path: Path, build: Callable[[CollectionFolder], object]) -> CollectionFolder:
+    """Make a collection whose parts `build` writes; it is there when they all are, or not at all.
+
+    Args:
+        path: Where; nothing or an empty folder is there. Missing parents are made.
+        build: Writes catalog, model and, last, the manifest.
+
+    Raises:
+        UsageError: If something is at `path` already.
+        EnvironmentFault: If it cannot be written there.
+        CollectionLockedError: If another process is just making it.
+    """
     unfinished = path.absolute().with_name(f".{path.absolute().name}{PARTIAL}")
     try:
         unfinished.mkdir(parents=True, exist_ok=True)
         with WriterLock(unfinished):
             _check_free(path)
-            _build(CollectionFolder(unfinished), model, descriptors)
+            _clear(unfinished)
+            build(CollectionFolder(unfinished))
             unfinished.replace(path)
             failpoint("storage.folder.renamed")
             sync_folder(unfinished.parent)
@@ -178,7 +225,7 @@ def open_folder(path: Path) -> tuple[CollectionFolder, Manifest]:
     """
     folder = CollectionFolder(path)
     if not folder.manifest.is_file():
-        if folder.catalog.is_file():
+        if any(path.glob("catalog*.sqlite")):
             raise DamagedCollectionError(
                 f"{path} has lost its {folder.manifest.name}; restore it from a backup"
             )
@@ -187,6 +234,9 @@ def open_folder(path: Path) -> tuple[CollectionFolder, Manifest]:
             f"make one with: lookalike index {path} SOURCE --model MODEL"
         )
     manifest = _read_manifest(folder.manifest)
+    folder = CollectionFolder(path, manifest.generation)
+    if not folder.catalog.is_file() and _read_manifest(folder.manifest) != manifest:
+        return open_folder(path)  # a writer has just put another generation in its place
     if not folder.catalog.is_file():
         raise DamagedCollectionError(
             f"{path} has lost its {folder.catalog.name}; restore it from a backup, or delete the "
@@ -230,9 +280,8 @@ def _check_free(path: Path) -> None:
 def _build(
     folder: CollectionFolder, model: Path, descriptors: Mapping[str, DescriptorSpec]
 ) -> None:
-    _clear(folder.path)
     failpoint("storage.folder.begin")
-    _copy_model(model, folder.model)
+    copy_model(model, folder.model)
     failpoint("storage.folder.model")
     dimensions = {name: spec.dim for name, spec in descriptors.items()}
     Catalog.create(folder.catalog, dimensions).close()
@@ -245,23 +294,45 @@ def _build(
         preprocess_version=card.preprocess_version,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    sync_file(folder.catalog)
+    write_manifest(folder, manifest)
+    failpoint("storage.folder.manifest")
+
+
+def write_manifest(folder: CollectionFolder, manifest: Manifest) -> None:
+    """Write or replace what a collection says of itself; the folder is flushed to the disk too."""
     text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
     write_atomically(folder.manifest, text.encode())
-    failpoint("storage.folder.manifest")
-    sync_file(folder.catalog)
-    sync_folder(folder.path)
+
+
+def delete_part(path: Path) -> None:
+    """Delete a file or a folder of a collection if it is there.
+
+    Raises:
+        EnvironmentFault: If that is forbidden.
+    """
+    if not path.is_dir():
+        derived.delete(path)
+        return
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise environment_fault(error, f"{path} could not be deleted") from error
 
 
 def _clear(folder: Path) -> None:
     """Delete what a killed creation left, but for the lock that we hold."""
     for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+        if path.name != LOCK:
+            delete_part(path)
 
 
-def _copy_model(source: Path, target: Path) -> None:
+def copy_model(source: Path, target: Path) -> None:
+    """Copy a model folder and flush it to the disk.
+
+    Raises:
+        ModelError: If it is damaged or its card names files elsewhere.
+    """
     card = read_card(source)
     target.mkdir()
     for name in (CARD, *card.files):
@@ -303,6 +374,7 @@ def _manifest_from(content: dict[str, Any]) -> Manifest:
         descriptors=descriptors,
         preprocess_version=int(content["preprocess_version"]),
         created=str(content["created"]),
+        generation=int(content.get("generation", 1)),
         format=FORMAT,
     )
 

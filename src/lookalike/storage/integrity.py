@@ -68,6 +68,7 @@ def verify(path: Path, *, repair: bool = False, progress: Progress = SILENT) -> 
     with ExitStack() as stack:
         if repair:
             stack.enter_context(WriterLock(path))
+            folder, manifest = open_folder(path)  # as the last writer left it
         return _Verification(folder, manifest, repair, progress).run()
 
 

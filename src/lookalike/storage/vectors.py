@@ -8,7 +8,7 @@ that has got into the row of another image.
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ StoredRow: TypeAlias = tuple[int, bytes, bytes | None, int | None]
 
 _LITTLE: Final = np.dtype("<f4")
 _PREFIX: Final = "embeddings_"
+_UNFINISHED: Final = "replacement"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -109,6 +110,41 @@ def read(
         )
 
 
+def replace_all(
+    connection: sqlite3.Connection,
+    descriptor: str,
+    dim: int,
+    change: Callable[[Embeddings], Embeddings],
+    batch: int,
+) -> None:
+    """Put other vectors, of dimension `dim`, in the place of all vectors of a descriptor.
+
+    Args:
+        connection: In a transaction.
+        descriptor: Whose vectors.
+        dim: Length of the new ones.
+        change: Gives the new vectors of some old ones, row by row.
+        batch: Vectors that are changed at a time.
+
+    Raises:
+        DamagedCollectionError: If a vector fails its check.
+    """
+    [old_dim] = connection.execute(
+        "SELECT dim FROM descriptors WHERE name = ?", (descriptor,)
+    ).fetchone()
+    create_table(connection, _UNFINISHED, dim)
+    after = 0
+    while rows := read_after(connection, descriptor, after, batch):
+        after = rows[-1][0]
+        _, old = unpack(rows, descriptor, old_dim)
+        hashes = [row[1] for row in rows]
+        insert(connection, _UNFINISHED, _checked_rows(hashes, change(old), descriptor))
+    connection.execute("DELETE FROM descriptors WHERE name = ?", (_UNFINISHED,))
+    connection.execute("UPDATE descriptors SET dim = ? WHERE name = ?", (dim, descriptor))
+    connection.execute(f"DROP TABLE {_table(descriptor)}")
+    connection.execute(f"ALTER TABLE {_table(_UNFINISHED)} RENAME TO {_table(descriptor)}")
+
+
 def unpack(rows: Sequence[StoredRow], descriptor: str, dim: int) -> tuple[Ids, Embeddings]:
     """Return ids and vectors of `rows`.
 
@@ -169,10 +205,14 @@ def _packed(images: Sequence[NewImage], descriptor: str) -> list[Row]:
             f"the {descriptor} embedding of image {image.hash.hex()} holds values that are not "
             "finite; look at the model"
         )
+    return _checked_rows([image.hash for image in images], vectors, descriptor)
+
+
+def _checked_rows(hashes: Sequence[bytes], vectors: Embeddings, descriptor: str) -> list[Row]:
     seed = zlib.crc32(descriptor.encode())
     return [
-        (image.hash, data := row.tobytes(), zlib.crc32(data, zlib.crc32(image.hash, seed)))
-        for image, row in zip(images, vectors, strict=True)
+        (hash_, data := row.tobytes(), zlib.crc32(data, zlib.crc32(hash_, seed)))
+        for hash_, row in zip(hashes, vectors.astype(_LITTLE), strict=True)
     ]
 
 
