@@ -9,8 +9,14 @@ writes it, `features` reads it, and neither knows the other::
                          (batch, classes) probabilities
     self_encoder.onnx    `label_maps` (batch, grid, grid) uint8 → `code` (batch, code_dim) z-scored
     self_decoder.onnx    `code` → `probabilities` (batch, classes + 1, grid, grid), background first
+    text.onnx            `tokens` (batch, text_length) int64 → `content` (batch, content_dim) unit
+                         rows, comparable with those of pictures
+    tokenizer.json       words → tokens, cut and padded to text_length; a file of `tokenizers`
+    reference_texts.npy  rows of ordinary words, float32 (texts, content_dim): what the similarity
+                         of other words is judged against
 
-Models without self-encoding lack the last two files and the `layout` output.
+Models without self-encoding lack its two files and the `layout` output, models without classes
+the `labels` output, and models without a text side the last three files.
 """
 
 import hashlib
@@ -26,6 +32,9 @@ CARD: Final = "card.json"
 NETWORK: Final = "network.onnx"
 SELF_ENCODER: Final = "self_encoder.onnx"
 SELF_DECODER: Final = "self_decoder.onnx"
+TEXT: Final = "text.onnx"
+TOKENIZER: Final = "tokenizer.json"
+REFERENCES: Final = "reference_texts.npy"
 FORMAT: Final = 1
 """Version of the folder's layout; a reader refuses newer ones."""
 
@@ -50,6 +59,8 @@ class ModelCard:
         measured: Figures measured on held-out pictures when training ended.
         files: SHA-256 of every other file of the folder, by name.
         format: Version of the folder's layout.
+        text_length: Tokens of a text; 0 without a text side.
+        origin: Of an imported model: source, revision, license, and what its `content` is.
     """
 
     name: str
@@ -67,6 +78,13 @@ class ModelCard:
     measured: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
+    text_length: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether words can be compared with pictures."""
+        return self.text_length > 0
 
     @property
     def has_layout(self) -> bool:

@@ -110,7 +110,7 @@ def export_model(
         ]
     differences, cosines = [], []
     for name, module, input_name, example, output_names in parts:
-        _write_onnx(folder / name, module.eval(), input_name, example, output_names)
+        write_onnx(folder / name, module.eval(), input_name, example, output_names)
         difference, cosine = compare(folder / name, module, input_name, example)
         differences.append(difference)
         cosines.append(cosine)
@@ -120,9 +120,10 @@ def export_model(
     }
 
 
-def _write_onnx(
+def write_onnx(
     path: Path, module: nn.Module, input_name: str, example: Tensor, outputs: list[str]
 ) -> None:
+    """Write a module with one input as an ONNX file that takes batches of any size."""
     with warnings.catch_warnings(), _unchecked_shapes():
         # The exporter through TorchScript is marked as old, but for these plain graphs it is
         # twenty times faster than its successor and folds normalization into convolutions.
