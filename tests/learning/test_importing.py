@@ -3,6 +3,7 @@
 import http.server
 import json
 import shutil
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -374,3 +375,14 @@ def test_a_model_that_is_not_on_the_hub_is_a_fault_in_one_line(hub):
     with pytest.raises(EnvironmentFault, match="no/where could not be fetched") as info:
         fetch("no/where", hub[0])
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(("package", "extra"), [("transformers", "hub"), ("torch", "learn")])
+def test_a_missing_extra_is_named(saved, ask, monkeypatch, package, extra):
+    source = saved("dinov2")
+    monkeypatch.delitem(sys.modules, "lookalike.learning.pretrained", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    code, found = ask("model", "import", source, "--out", "out")
+    assert code == 3
+    assert f"needs the package '{package}'" in found["error"]
+    assert f"lookalike[{extra}]" in found["error"]
