@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from lookalike.judging import judge
     from lookalike.learning.recipes import Recipe, learn
     from lookalike.model_folder import ModelCard
-    from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+    from lookalike.search.queries import (
+        FileExample,
+        IdExample,
+        PixelsExample,
+        Query,
+        TextExample,
+    )
 
 __version__ = "0.1.0"
 
@@ -38,6 +44,7 @@ __all__ = [
     "PixelsExample",
     "Query",
     "Recipe",
+    "TextExample",
     "compare",
     "judge",
     "learn",
@@ -59,6 +66,7 @@ _HOMES = {
     "PixelsExample": "search.queries",
     "Query": "search.queries",
     "Recipe": "learning.recipes",
+    "TextExample": "search.queries",
     "compare": "evaluation.measurements",
     "judge": "judging",
     "learn": "learning.recipes",

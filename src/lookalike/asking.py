@@ -17,11 +17,19 @@ from lookalike.evaluation.contact_sheet import (
     SheetQuery,
     SheetRow,
     draw_contact_sheet,
+    draw_words,
     sheet_png,
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits, Order
-from lookalike.search.queries import Example, FileExample, IdExample, Query
+from lookalike.search.queries import (
+    Example,
+    FileExample,
+    IdExample,
+    PictureExample,
+    Query,
+    TextExample,
+)
 
 
 def make_query(
@@ -31,13 +39,18 @@ def make_query(
     not_ids: Sequence[int],
     weights: Mapping[str, float] | None,
     order: Order,
+    texts: Sequence[str] = (),
 ) -> Query:
-    """Put a query together from files and ids, liked and disliked.
+    """Put a query together from files and ids, liked and disliked, and words.
 
     Raises:
         UsageError: If nothing is liked, or a weight or the order makes no sense.
     """
-    liked: list[Example] = [*map(FileExample.of, images), *map(IdExample, ids)]
+    liked: list[Example] = [
+        *map(FileExample.of, images),
+        *map(IdExample, ids),
+        *map(TextExample, texts),
+    ]
     disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
     return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
 
@@ -105,6 +118,8 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
+    if isinstance(example, TextExample):
+        return SheetPicture(draw_words(example.text), caption="query")
     if isinstance(example, IdExample):
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):
@@ -115,7 +130,7 @@ def _shown_example(collection: Collection, example: Example) -> SheetPicture:
     return SheetPicture(pixels, label_map=seen, caption="query")
 
 
-def _layout(collection: Collection, example: Example) -> Embeddings:
+def _layout(collection: Collection, example: PictureExample) -> Embeddings:
     if isinstance(example, IdExample):
         return collection.vectors([example.id], "layout")
     return collection.encode([example], ["layout"])["layout"]

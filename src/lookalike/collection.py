@@ -262,15 +262,15 @@ class Collection:
         return self.gallery.searcher.search([self._weighted(query) for query in queries], k)
 
     def _weighted(self, query: Query) -> Query:
-        if query.weights is not None:
-            return query
-        return replace(query, weights={n: DEFAULT_WEIGHTS[n] for n in self.catalog.descriptors})
+        names = query.compared_in(self.catalog.descriptors)
+        weights = query.weights or {name: DEFAULT_WEIGHTS[name] for name in names}
+        return replace(query, weights=weights)
 
     @property
     def gallery(self) -> Gallery:
         """What is searched now: indexes and calibrations, read again when the catalog changed."""
         if self._gallery is None or self._gallery.revision != self.catalog.revision:
-            self._gallery = self._shelf.open(self)
+            self._gallery = self._shelf.open(self, lambda: self.model)
         return self._gallery
 
     def encode(

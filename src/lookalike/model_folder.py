@@ -9,10 +9,16 @@ writes it, `features` reads it, and neither knows the other::
                          (batch, classes) probabilities
     self_encoder.onnx    `label_maps` (batch, grid, grid) uint8 → `code` (batch, code_dim) z-scored
     self_decoder.onnx    `code` → `probabilities` (batch, classes + 1, grid, grid), background first
+    text.onnx            `tokens` (batch, text_length) int64 → `content` (batch, content_dim) unit
+                         rows, comparable with those of pictures
+    tokenizer.json       words → tokens, cut and padded to text_length; a file of `tokenizers`
+    reference_texts.npy  rows of ordinary words, float32 (texts, content_dim): what the similarity
+                         of other words is judged against
     selection.npy        what is kept of `content`, see `lookalike.dimensions`; only in the models
-                         of collections that were shrunk, whose network gives more dimensions
+                         of collections that were shrunk, whose networks give more dimensions
 
-Models without self-encoding lack the two files of the self-encoder and the `layout` output.
+Models without self-encoding lack its two files and the `layout` output, models without classes
+the `labels` output, and models without a text side the three files of words.
 """
 
 import hashlib
@@ -29,6 +35,9 @@ NETWORK: Final = "network.onnx"
 SELF_ENCODER: Final = "self_encoder.onnx"
 SELF_DECODER: Final = "self_decoder.onnx"
 SELECTION: Final = "selection.npy"
+TEXT: Final = "text.onnx"
+TOKENIZER: Final = "tokenizer.json"
+REFERENCES: Final = "reference_texts.npy"
 FORMAT: Final = 1
 """Version of the folder's layout; a reader refuses newer ones."""
 
@@ -54,6 +63,8 @@ class ModelCard:
         selection: How the dimensions of `content` were chosen, `of` how many; empty if all are.
         files: SHA-256 of every other file of the folder, by name.
         format: Version of the folder's layout.
+        text_length: Tokens of a text; 0 without a text side.
+        origin: Of an imported model: source, revision, license, and what its `content` is.
     """
 
     name: str
@@ -72,6 +83,13 @@ class ModelCard:
     selection: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
+    text_length: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether words can be compared with pictures."""
+        return self.text_length > 0
 
     @property
     def has_layout(self) -> bool:

@@ -1,6 +1,6 @@
 """The indexes of a collection: when they are built, and how they are read with what came since."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -16,7 +16,7 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration
-from lookalike.search.query_embeddings import ExampleEncoder
+from lookalike.search.query_embeddings import ExampleEncoder, TextEncoder
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 
@@ -94,7 +94,9 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(self, encoder: ExampleEncoder) -> Gallery:
+    def open(
+        self, encoder: ExampleEncoder, texts: Callable[[], TextEncoder] | None = None
+    ) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared."""
         revision = self._catalog.revision
         indexes: dict[str, VectorIndex] = {}
@@ -103,7 +105,7 @@ class Shelf:
             indexes[descriptor], calibrations[descriptor] = self._open_one(
                 descriptor, dim, revision
             )
-        return Gallery(revision, indexes, Searcher(indexes, calibrations, encoder))
+        return Gallery(revision, indexes, Searcher(indexes, calibrations, encoder, texts))
 
     def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
         """Build those indexes again that are missing, damaged, of another kind, or outdated.

@@ -164,6 +164,26 @@ def show_card(card: "ModelCard", folder: Path) -> None:
     )
 
 
+def show_imported(card: "ModelCard", folder: Path) -> None:
+    """Show where an imported model comes from and what it can do."""
+    origin = card.origin
+    rows = [
+        ("source", f"{origin['source']} {origin['revision']}".strip()),
+        ("license", origin["license"] or "not named there: look before you use it"),
+        ("class", origin["class"]),
+        ("parameters", f"{origin['parameters']:,}"),
+        ("pictures", f"{card.image_size} × {card.image_size} pixels"),
+        ("content", f"{card.content_dim} numbers: {origin['content']}"),
+        ("words", f"{card.text_length} tokens" if card.has_text else "none"),
+        ("largest difference from the original", f"{card.measured['parity_max_difference']:.2g}"),
+    ]
+    show_table(("", ""), rows)
+    say(
+        f"model {card.id} in {folder}; use it with: "
+        f"lookalike index COLLECTION SOURCE --model {folder}"
+    )
+
+
 def show_demo(result: "DemoResult") -> None:
     """Show the demo's comparison, and what to type next."""
     show_measures(result.evaluations, result.report.parent)

@@ -95,6 +95,7 @@ def index(
         "lookalike search photos.lookalike --id 17 --id 42 --not-id 5 -k 20",
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
+        "lookalike search photos.lookalike --text 'a dog on grass'",
     ),
 )
 def search(
@@ -104,6 +105,9 @@ def search(
     ] = [],  # noqa: B006 - read only, and Typer wants a list
     ids: Annotated[
         list[int], option("--id", help="Find pictures like this one of the collection.")
+    ] = [],  # noqa: B006
+    texts: Annotated[
+        list[str], option("--text", help="Find pictures of this, if the model knows words.")
     ] = [],  # noqa: B006
     not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_ids: Annotated[
@@ -120,14 +124,14 @@ def search(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Find the pictures of a collection that are most like the given ones.
+    """Find the pictures of a collection that are most like the given ones, or fit given words.
 
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
 
-    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order)
+    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
     with Collection.open(collection) as opened:
         found = answer(opened, query, k)
         if sheet is not None:

@@ -1,6 +1,7 @@
 """Queries and their hits as one picture: what a person looks at before believing any number."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -121,6 +122,16 @@ def sheet_png(sheet: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def draw_words(text: str, side: int = 148) -> Pixels:
+    """Write words into a square, in place of a picture; what does not fit is left out."""
+    canvas = Image.new("RGB", (side, side), _PANEL)
+    columns, size = 17, side // 10
+    for row, line in enumerate(textwrap.wrap(text, columns)[: side // (size + 4) - 1]):
+        place = (size, size + row * (size + 4))
+        write_line(canvas, place, line, size, INK, side - 2 * size)
+    return np.asarray(canvas)
 
 
 def all_pictures(queries: Sequence[SheetQuery]) -> list[SheetPicture]:

@@ -1,8 +1,8 @@
-"""A learned model: pictures to embeddings, label maps to codes, codes to label maps."""
+"""A model: pictures and words to embeddings, label maps to codes, codes to label maps."""
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -16,11 +16,15 @@ from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.dimensions import read_selection
 from lookalike.errors import ModelError, UsageError
 from lookalike.features.runtimes import Port, Runtime, Session, choose_runtime, open_session
+from lookalike.features.text import Tokenizer, read_references
 from lookalike.images.workers import usable_processors
 from lookalike.model_folder import (
     NETWORK,
+    REFERENCES,
     SELF_DECODER,
     SELF_ENCODER,
+    TEXT,
+    TOKENIZER,
     ModelCard,
     check_files,
     read_card,
@@ -38,7 +42,7 @@ class Encoded:
         content: What is in each picture; unit rows.
         layout: What is where: the predicted code of the label map, z-scored on the training set;
             `None` for models without self-encoding.
-        labels: Probability of each class of the card.
+        labels: Probability of each class of the card; no columns for models without classes.
     """
 
     content: Float32[ndarray, "items content_dim"]
@@ -57,8 +61,8 @@ class Model:
     """The networks of a model folder.
 
     Opening checks every file's checksum; a network is loaded when it is first needed. Photographs
-    go through the chosen runtime. Label maps and codes always go through ONNX Runtime in full
-    precision: their networks are small, and the code of a drawing must be exact.
+    go through the chosen runtime. Label maps, codes and words always go through ONNX Runtime in
+    full precision: they are few, and the code of a drawing must be exact.
     """
 
     def __init__(self, folder: Path, card: ModelCard, runtime: Runtime, threads: int) -> None:
@@ -68,6 +72,7 @@ class Model:
         self._folder = folder
         self._threads = threads
         self._sessions: dict[str, Session] = {}
+        self._tokenizer: Tokenizer | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -81,7 +86,7 @@ class Model:
         """Open a model folder.
 
         Args:
-            folder: The folder that `lookalike learn` wrote.
+            folder: The folder that `lookalike learn` or `lookalike model import` wrote.
             threads: Processor threads to use; by default all that this process may use.
             runtime: `onnx`, `openvino` (extra `fast`), or `auto`: what `LOOKALIKE_RUNTIME` says,
                 else as `choose_runtime` decides.
@@ -121,12 +126,45 @@ class Model:
                 f"got {pixels.dtype} {pixels.shape}; decode them to the size on the model's card"
             )
         values = self._run(NETWORK, pixels)
-        content = normalize(values["content"])
         return Encoded(
-            self._selection.apply(content) if self._selection else content,
+            self._select(normalize(values["content"])),
             values["layout"] if self.card.has_layout else None,
-            values["labels"],
+            values.get("labels", np.empty((len(pixels), 0), np.float32)),
         )
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed words so that they can be compared with the `content` of pictures; unit rows.
+
+        Args:
+            texts: Any number; what exceeds the tokens that the model reads is cut off.
+
+        Raises:
+            UsageError: If the model has no text side.
+            MissingExtraError: If the package that cuts words into tokens is not installed.
+            ModelError: If a file of the text side is damaged.
+        """
+        self._need_text()
+        with self._lock:
+            if self._tokenizer is None:
+                self._tokenizer = Tokenizer(self._folder / TOKENIZER, self.card.text_length)
+        rows = normalize(self._run(TEXT, self._tokenizer.encode(texts))["content"])
+        return self._select(rows)
+
+    def reference_texts(self) -> Embeddings:
+        """Return the rows of ordinary words; see `lookalike.search.calibration`.
+
+        Raises:
+            UsageError: If the model has no text side.
+            ModelError: If the file is damaged.
+        """
+        self._need_text()
+        return self._select(read_references(self._folder / REFERENCES, self.card.network_dim))
+
+    def _select(
+        self, content: Float32[ndarray, "items network_dim"]
+    ) -> Float32[ndarray, "items content_dim"]:
+        """Keep of `content` what was chosen, if anything was."""
+        return self._selection.apply(content) if self._selection else content
 
     def encode_label_maps(self, label_maps: LabelMapBatch) -> Embeddings:
         """Codes of label maps, comparable with the `layout` of pictures.
@@ -160,6 +198,13 @@ class Model:
                 f"got an array of {codes.shape}"
             )
         return self._run(SELF_DECODER, codes.astype(np.float32))["probabilities"]
+
+    def _need_text(self) -> None:
+        if not self.card.has_text:
+            raise UsageError(
+                f"model {self.id} has no text side and cannot be asked in words; import one that "
+                "has, such as CLIP or SigLIP, and index with it"
+            )
 
     def _need_layout(self) -> None:
         if not self.card.has_layout:
@@ -226,25 +271,28 @@ def _inputs(card: ModelCard) -> dict[str, dict[str, Port]]:
         NETWORK: {"images": Port("uint8", (None, size, size, 3))},
         SELF_ENCODER: {"label_maps": Port("uint8", (None, grid, grid))},
         SELF_DECODER: {"code": Port("float32", (None, card.code_dim))},
+        TEXT: {"tokens": Port("int64", (None, card.text_length))},
     }
 
 
 def _outputs(card: ModelCard) -> dict[str, dict[str, Port]]:
     code = Port("float32", (None, card.code_dim))
-    network = {
-        "content": Port("float32", (None, card.network_dim)),
-        "labels": Port("float32", (None, len(card.classes))),
-    }
+    content = {"content": Port("float32", (None, card.network_dim))}
+    labels = {"labels": Port("float32", (None, len(card.classes)))} if card.classes else {}
+    layout = {"layout": code} if card.has_layout else {}
     probabilities = Port("float32", (None, len(card.classes) + 1, card.grid, card.grid))
     return {
-        NETWORK: {**network, "layout": code} if card.has_layout else network,
+        NETWORK: {**content, **labels, **layout},
         SELF_ENCODER: {"code": code},
         SELF_DECODER: {"probabilities": probabilities},
+        TEXT: content,
     }
 
 
 def _check_card(folder: Path, card: ModelCard) -> None:
-    needed = [NETWORK, SELF_ENCODER, SELF_DECODER] if card.has_layout else [NETWORK]
+    needed = [NETWORK]
+    needed += [SELF_ENCODER, SELF_DECODER] if card.has_layout else []
+    needed += [TEXT, TOKENIZER, REFERENCES] if card.has_text else []
     for file in needed:
         if file not in card.files:
             raise ModelError(f"the model {folder} lacks its file {file}; copy it again or retrain")

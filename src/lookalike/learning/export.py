@@ -134,7 +134,7 @@ def export_model(
         if isinstance(module, ExportedNetwork) and isinstance(network.backbone, ExternalEncoder):
             _write_joined(folder / name, module, network.backbone, example, output_names)
         else:
-            _write_onnx(folder / name, module.eval(), input_name, example, output_names)
+            write_onnx(folder / name, module.eval(), input_name, example, output_names)
         difference, cosine = compare(folder / name, module, input_name, example)
         differences.append(difference)
         cosines.append(cosine)
@@ -158,12 +158,12 @@ def _write_joined(
         features = features.flatten(1)
     heads = path.with_name("heads.onnx")
     upper = ExportedHeads(module.network, module.is_single_label).eval()
-    _write_onnx(heads, upper, FEATURES, features, outputs, heads_opset(model))
+    write_onnx(heads, upper, FEATURES, features, outputs, heads_opset(model))
     join(encoder, model, heads, path)
     heads.unlink()
 
 
-def _write_onnx(
+def write_onnx(
     path: Path,
     module: nn.Module,
     input_name: str,
@@ -171,6 +171,7 @@ def _write_onnx(
     outputs: list[str],
     opset: int = _OPSET,
 ) -> None:
+    """Write a module with one input as an ONNX file that takes batches of any size."""
     with warnings.catch_warnings(), _unchecked_shapes():
         # The exporter through TorchScript is marked as old, but for these plain graphs it is
         # twenty times faster than its successor and folds normalization into convolutions.

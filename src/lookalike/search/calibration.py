@@ -25,10 +25,12 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 from numpy import ndarray
 
+from lookalike.arrays import Embeddings
 from lookalike.errors import DamagedCollectionError
 from lookalike.index.base import VectorIndex
 
 _N_PAIRS: Final = 20_000
+_TEXTS_PER_IMAGE: Final = 10
 _TAIL_FROM: Final = 2.0
 """Rarity at which the exponential tail begins: the 99th percentile."""
 
@@ -114,6 +116,34 @@ def fit_calibration(index: VectorIndex, *, n_pairs: int = _N_PAIRS, seed: int = 
     first, second = _draw_pairs(len(ids), n_pairs, seed)
     pairs = np.vecdot(index.vectors(ids[first]), index.vectors(ids[second]))
     return fit_similarities(pairs.astype(np.float64))
+
+
+def fit_text_calibration(
+    index: VectorIndex, texts: Embeddings, *, n_pairs: int = _N_PAIRS, seed: int = 0
+) -> Calibration:
+    """Fit a calibration of words to pairs of an ordinary text and a random image of an index.
+
+    Words and pictures are less alike than two pictures are (Liang et al., *Mind the Gap:
+    Understanding the Modality Gap in Multi-modal Contrastive Representation Learning*, NeurIPS
+    2022), so that among pairs of pictures even the best similarity of words would be common.
+    A score of 3 says here that one pair of an ordinary text and an image in a thousand is as
+    similar.
+
+    Args:
+        index: Of the descriptor that words are compared with.
+        texts: Unit rows of ordinary texts.
+        n_pairs: Pairs to draw; all are taken where there are no more.
+        seed: Fixes which.
+    """
+    rng = np.random.default_rng(seed)
+    if len(index.ids) * len(texts) <= n_pairs:
+        similarities = index.vectors(index.ids) @ texts.T
+        return fit_similarities(similarities.ravel().astype(np.float64))
+    # Several texts for each image, so that fewer images have to be read.
+    chosen = rng.permutation(index.ids)[: n_pairs // _TEXTS_PER_IMAGE]
+    drawn = rng.integers(len(texts), size=(len(chosen), n_pairs // len(chosen)))
+    similarities = np.vecdot(index.vectors(chosen)[:, None], texts[drawn])
+    return fit_similarities(similarities.ravel().astype(np.float64))
 
 
 def fit_similarities(pairs: Float64[ndarray, " pairs"]) -> Calibration:

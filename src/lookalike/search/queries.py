@@ -1,15 +1,15 @@
 """What a person asks for, as one unchangeable value that goes into JSON and back.
 
-A search is its query: stored, it can be asked again, and sent, it is a permalink. Examples are the
-only way to ask so far; further parts (region, colors, words, filter) become further fields, each
-with a default that leaves it out.
+A search is its query: stored, it can be asked again, and sent, it is a permalink. Examples, words
+among them, are the only way to ask so far; further parts (region, colors, filter) become further
+fields, each with a default that leaves it out.
 """
 
 import base64
 import binascii
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, get_args
 
@@ -92,7 +92,33 @@ class PixelsExample:
         return np.frombuffer(self.data, np.uint8).reshape(self.height, self.width, 3)
 
 
-Example: TypeAlias = IdExample | FileExample | PixelsExample
+@dataclass(frozen=True, slots=True)
+class TextExample:
+    """Words for what is to be seen; they are compared with the `content` of pictures alone.
+
+    Attributes:
+        text: The words.
+
+    Raises:
+        UsageError: If there are none.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise UsageError("the words of a query are empty; say what is to be seen")
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the words {self.text!r} are no valid text; give UTF-8") from None
+
+
+PictureExample: TypeAlias = IdExample | FileExample | PixelsExample
+Example: TypeAlias = PictureExample | TextExample
+
+TEXT_DESCRIPTOR: Final = "content"
+"""The only descriptor that words say anything of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +135,9 @@ class Query:
         order: `ranked`, or `list` for k-means clusters as published: see `lookalike.index`.
 
     Raises:
-        UsageError: If there is no positive example, a weight is negative or not finite, all
-            weights are zero, or the order is unknown.
+        UsageError: If there is no positive example, none of the kind (picture or words) of a
+            negative one, a weight is negative or not finite, all weights are zero, or the order is
+            unknown.
     """
 
     positives: tuple[Example, ...]
@@ -126,7 +153,10 @@ class Query:
                 "image that the hits should be like"
             )
         if not self.positives:
-            raise UsageError("the query is empty; give at least one image, as a file or by its id")
+            raise UsageError(
+                "the query is empty; give at least one image, as a file or by its id, or words"
+            )
+        _check_kinds(self)
         _check_order(self.order)
         if self.weights is not None:
             _check_weights(self.weights)
@@ -135,6 +165,16 @@ class Query:
     def examples(self) -> tuple[Example, ...]:
         """All examples, positive ones first."""
         return self.positives + self.negatives
+
+    @property
+    def text_share(self) -> float:
+        """Share of the positive examples that are words, from 0 to 1."""
+        n_texts = sum(isinstance(example, TextExample) for example in self.positives)
+        return n_texts / len(self.positives)
+
+    def compared_in(self, descriptors: Iterable[str]) -> list[str]:
+        """Return the `descriptors` that the query says anything of: not all, if it is words."""
+        return [name for name in descriptors if self.text_share < 1 or name == TEXT_DESCRIPTOR]
 
     @property
     def excluded_ids(self) -> frozenset[int]:
@@ -182,7 +222,21 @@ class Query:
         )
 
 
-_EXAMPLE_KEYS: Final = ("id", "file", "pixels")
+_EXAMPLE_KEYS: Final = ("id", "file", "pixels", "text")
+
+
+def _check_kinds(query: Query) -> None:
+    texts = [isinstance(example, TextExample) for example in query.negatives]
+    if any(texts) and query.text_share == 0:
+        raise UsageError(
+            "words that the hits should not be like need words that they should be like; "
+            "add at least one"
+        )
+    if not all(texts) and query.text_share == 1:
+        raise UsageError(
+            "images that the hits should not be like need an image that they should be like, "
+            "words are not enough; add at least one image"
+        )
 
 
 def _check_order(order: object) -> None:
@@ -216,6 +270,8 @@ def _example_to_json(example: Example) -> dict[str, Any]:
             return {"id": image}
         case FileExample(path=path):
             return {"file": path}
+        case TextExample(text=words):
+            return {"text": words}
         case PixelsExample(data=data, height=height, width=width):
             text = base64.b64encode(data).decode("ascii")
             return {"pixels": {"height": height, "width": width, "data": text}}
@@ -234,10 +290,12 @@ def _example_from_json(content: Any) -> Example:
             return IdExample(image)
         case {"file": str(path)} if len(content) == 1:
             return FileExample(path)
+        case {"text": str(words)} if len(content) == 1:
+            return TextExample(words)
         case {"pixels": {"height": int(height), "width": int(width), "data": str(text)}}:
             return PixelsExample(_decoded(text), height, width)
     raise UsageError(
-        f"an example is an id, a file or pixels, and one of them only, not {content!r:.60}"
+        f"an example is an id, a file, pixels or a text, and one of them only, not {content!r:.60}"
     )
 
 

@@ -10,7 +10,15 @@ from numpy import ndarray
 from lookalike.arrays import Embeddings, normalize
 from lookalike.errors import UsageError
 from lookalike.index.base import VectorIndex, check_search
-from lookalike.search.queries import Example, FileExample, IdExample, PixelsExample, Query
+from lookalike.search.queries import (
+    Example,
+    FileExample,
+    IdExample,
+    PictureExample,
+    PixelsExample,
+    Query,
+    TextExample,
+)
 
 NEGATIVE_WEIGHT: Final = 0.5
 """Weight of all negative examples together, where that of the positive ones is 1."""
@@ -31,13 +39,31 @@ class ExampleEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Turns words into embeddings that can be compared with those of pictures."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Return one row for each text, of any length.
+
+        Raises:
+            UsageError: If the model knows no words.
+        """
+        ...
+
+    def reference_texts(self) -> Embeddings:
+        """Return unit rows of ordinary texts, against which similarities are calibrated."""
+        ...
+
+
 def embed_queries(
     queries: Sequence[Query], indexes: Mapping[str, VectorIndex], encoder: ExampleEncoder
 ) -> dict[str, Float32[ndarray, "queries dim"]]:
     """Return one unit row per query for each descriptor of `indexes`; see `combine`.
 
-    Every example is encoded or looked up once, however many queries it is part of. Rows of
-    images in the collection are taken as they are stored, to the last bit.
+    Words are left out: see `embed_texts`. Queries of words alone have rows of zeros. Every example
+    is encoded or looked up once, however many queries it is part of. Rows of images in the
+    collection are taken as they are stored, to the last bit.
 
     Raises:
         UsageError: If an id is not in the collection.
@@ -46,9 +72,10 @@ def embed_queries(
     """
     examples = list(dict.fromkeys(example for query in queries for example in query.examples))
     stored = [example for example in examples if isinstance(example, IdExample)]
-    outside = [example for example in examples if not isinstance(example, IdExample)]
+    outside = [e for e in examples if isinstance(e, FileExample | PixelsExample)]
     encoded = encoder.encode(outside, list(indexes)) if outside else {}
-    row_of = {example: row for row, example in enumerate([*stored, *outside])}
+    pictures: list[PictureExample] = [*stored, *outside]
+    row_of: dict[Example, int] = {example: row for row, example in enumerate(pictures)}
     result = {}
     for name, index in indexes.items():
         units = [_stored_rows(stored, name, index)]
@@ -57,6 +84,27 @@ def embed_queries(
             check_search(index, units[1], k=1)
         result[name] = _points(queries, np.concatenate(units), row_of)
     return result
+
+
+def embed_texts(
+    queries: Sequence[Query], index: VectorIndex, encoder: TextEncoder
+) -> Float32[ndarray, "queries dim"]:
+    """Return one unit row per query for its words; zeros where it has none. See `combine`.
+
+    Args:
+        queries: Any number.
+        index: Of the descriptor that words are compared with.
+        encoder: Encodes the words, each text once.
+
+    Raises:
+        UsageError: If the model knows no words.
+        MismatchError: If the encoder's embeddings are not of the collection's kind.
+    """
+    examples = list(dict.fromkeys(example for query in queries for example in query.examples))
+    texts = [example for example in examples if isinstance(example, TextExample)]
+    rows = normalize(encoder.encode_texts([example.text for example in texts]))
+    check_search(index, rows, k=1)
+    return _points(queries, rows, {example: row for row, example in enumerate(texts)})
 
 
 def combine(
@@ -96,9 +144,11 @@ def _stored_rows(examples: Sequence[IdExample], name: str, index: VectorIndex) -
 def _points(
     queries: Sequence[Query], rows: Embeddings, row_of: Mapping[Example, int]
 ) -> Float32[ndarray, "queries dim"]:
-    points = np.empty((len(queries), rows.shape[1]), np.float32)
+    """Combine those examples of each query that have a row."""
+    points = np.zeros((len(queries), rows.shape[1]), np.float32)
     for at, query in enumerate(queries):
-        positives = rows[[row_of[example] for example in query.positives]]
-        negatives = rows[[row_of[example] for example in query.negatives]]
-        points[at] = combine(positives, negatives)
+        positives = [row_of[example] for example in query.positives if example in row_of]
+        negatives = [row_of[example] for example in query.negatives if example in row_of]
+        if positives:
+            points[at] = combine(rows[positives], rows[negatives])
     return points

@@ -2,13 +2,15 @@
 
 Each weighted descriptor proposes candidates. Their union is compared exactly in all of them, the
 similarities become scores by the collection's own calibration, and the weighted mean of these
-ranks the images. Where all indexes are exact, or nearly everything is asked for, all images are
-candidates. Either way an image has the same score for a query, to the last bit.
+ranks the images. Words are compared with `content`, by a calibration of their own; in a query of
+words and pictures each kind counts by its number of positive examples. Where all indexes are exact,
+or nearly everything is asked for, all images are candidates. Either way an image has the same
+score for a query, to the last bit.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from typing import Final, TypeAlias, final
 
 import numpy as np
@@ -18,9 +20,14 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Ids, top_k
 from lookalike.errors import UsageError
 from lookalike.index.base import Hits, VectorIndex, pad_rows
-from lookalike.search.calibration import Calibration
-from lookalike.search.queries import Query
-from lookalike.search.query_embeddings import ExampleEncoder, embed_queries
+from lookalike.search.calibration import Calibration, fit_text_calibration
+from lookalike.search.queries import TEXT_DESCRIPTOR, Query
+from lookalike.search.query_embeddings import (
+    ExampleEncoder,
+    TextEncoder,
+    embed_queries,
+    embed_texts,
+)
 
 _CANDIDATES: Final = 1_000
 """Images that each of several descriptors proposes at least: what is best in the mean of all need
@@ -42,6 +49,7 @@ class Searcher:
         indexes: One index for each descriptor.
         calibrations: One calibration for each descriptor.
         encoder: Encodes examples that come as files or pixels.
+        texts: Gives what encodes words; asked when there are any.
 
     Raises:
         UsageError: If there is no descriptor, or one lacks its calibration.
@@ -52,6 +60,7 @@ class Searcher:
         indexes: Mapping[str, VectorIndex],
         calibrations: Mapping[str, Calibration],
         encoder: ExampleEncoder,
+        texts: Callable[[], TextEncoder] | None = None,
     ) -> None:
         if not indexes or set(indexes) - set(calibrations):
             raise UsageError(
@@ -61,6 +70,7 @@ class Searcher:
         self._indexes = dict(indexes)
         self._calibrations = dict(calibrations)
         self._encoder = encoder
+        self._texts = texts
         self._ids: Ids = reduce(_union, [index.ids for index in indexes.values()], _NO_IDS)
         self._is_stored_order = {
             name: np.array_equal(index.ids, self._ids) for name, index in indexes.items()
@@ -104,23 +114,51 @@ class Searcher:
         names = [name for name in self._indexes if any(weights.get(name) for weights in named)]
         table = np.array([[weights.get(name, 0.0) for name in names] for weights in named])
         weights = table.reshape(len(queries), len(names))
-        points = embed_queries(queries, {n: self._indexes[n] for n in names}, self._encoder)
         excluded = [np.array(sorted(query.excluded_ids), np.int64) for query in queries]
-        return _Batch(points, weights / weights.sum(axis=1, keepdims=True), excluded)
+        parts = self._parts(queries, names)
+        return _Batch(names, parts, weights / weights.sum(axis=1, keepdims=True), excluded)
+
+    def _parts(self, queries: Sequence[Query], names: Sequence[str]) -> list["_Part"]:
+        """Return what is compared: pictures in each descriptor, and words in theirs."""
+        text = np.array([query.text_share for query in queries])
+        parts = []
+        if (text < 1).any():
+            rows = embed_queries(queries, {n: self._indexes[n] for n in names}, self._encoder)
+            for name, points in rows.items():
+                shares = 1 - text if name == TEXT_DESCRIPTOR else (text < 1).astype(np.float64)
+                parts.append(_Part(name, self._calibrations[name], points, shares))
+        if (text > 0).any():
+            points = embed_texts(queries, self._indexes[TEXT_DESCRIPTOR], self._text_encoder)
+            calibration = self._text_calibration
+            parts.append(_Part(TEXT_DESCRIPTOR, calibration, points, text, is_text=True))
+        return parts
+
+    @property
+    def _text_encoder(self) -> TextEncoder:
+        if self._texts is None:
+            raise UsageError("words cannot be searched here: there is nothing that encodes them")
+        return self._texts()
+
+    @cached_property
+    def _text_calibration(self) -> Calibration:
+        references = self._text_encoder.reference_texts()
+        return fit_text_calibration(self._indexes[TEXT_DESCRIPTOR], references)
 
     def _weights_of(self, query: Query) -> Mapping[str, int | float]:
-        if query.weights is None:
-            return dict.fromkeys(self._indexes, 1.0)
-        unknown = sorted(set(query.weights) - set(self._indexes))
+        weights = query.weights
+        if weights is None:
+            weights = dict.fromkeys(query.compared_in(self._indexes), 1.0)
+        unknown = sorted(set(weights) - set(self._indexes))
         if unknown:
             raise UsageError(
                 f"there is no descriptor {unknown[0]!r} in this collection; "
                 f"it has: {', '.join(self._indexes)}"
             )
-        return query.weights
+        _check_text_weights(query, weights)
+        return weights
 
     def _compares_all(self, batch: "_Batch", k: int, allowed: Ids | None) -> bool:
-        is_exact = all(self._indexes[name].is_exact for name in batch.points)
+        is_exact = all(self._indexes[name].is_exact for name in batch.names)
         n_passing = len(self._ids) if allowed is None else len(allowed)
         return is_exact or 4 * k >= n_passing or (allowed is not None and n_passing <= _FEW)
 
@@ -140,11 +178,13 @@ class Searcher:
         return self._hits(batch, kept, k)
 
     def _rank_candidates(self, batch: "_Batch", k: int, allowed: Ids | None) -> Hits:
-        n_wanted = k if len(batch.points) == 1 else max(_CANDIDATES, _CANDIDATES_PER_HIT * k)
+        # Indexes are tuned on pictures; words lie elsewhere, and need more candidates.
+        is_simple = len(batch.parts) == 1 and not batch.parts[0].is_text
+        n_wanted = k if is_simple else max(_CANDIDATES, _CANDIDATES_PER_HIT * k)
         n_wanted += max((len(ids) for ids in batch.excluded), default=0)
         proposals = [
-            self._indexes[name].search(points, n_wanted, allowed=allowed)
-            for name, points in batch.points.items()
+            self._indexes[part.descriptor].search(part.points, n_wanted, allowed=allowed)
+            for part in batch.parts
         ]
         ranked: list[_Ranked] = []
         for row, excluded in enumerate(batch.excluded):
@@ -160,14 +200,20 @@ class Searcher:
         """Answer in the order `list`: clusters as they come, of one descriptor."""
         if any(query.order != "list" for query in queries):
             raise UsageError("queries in the order 'list' and ranked ones cannot be asked together")
-        if len(batch.points) != 1:
+        if len(batch.names) != 1:
             raise UsageError(
                 "the order 'list' walks the clusters of one descriptor, and the query weighs "
-                f"{', '.join(batch.points)}; give one of them a weight"
+                f"{', '.join(batch.names)}; give one of them a weight"
             )
-        ((name, points),) = batch.points.items()
+        if len(batch.parts) != 1:
+            raise UsageError(
+                "the order 'list' walks the clusters from one point, and the query has words and "
+                "images; give one of them alone"
+            )
+        [part] = batch.parts
         n_wanted = k + max((len(ids) for ids in batch.excluded), default=0)
-        hits = self._indexes[name].search(points, n_wanted, allowed=allowed, order="list")
+        index = self._indexes[part.descriptor]
+        hits = index.search(part.points, n_wanted, allowed=allowed, order="list")
         ranked: list[_Ranked] = []
         for row, excluded in enumerate(batch.excluded):
             ids = hits.ids[row][~np.isin(hits.ids[row], [NO_ID, *excluded])][:k]
@@ -180,13 +226,15 @@ class Searcher:
         An image that lacks a descriptor has no evidence in it: a score of 0.
         """
         n_items = len(self._ids) if ids is None else len(ids)
-        table = np.zeros((len(batch.points) + 1, len(batch), n_items))
-        for at, (name, points) in enumerate(batch.points.items()):
+        table = np.zeros((len(batch.names) + 1, len(batch), n_items))
+        for part in batch.parts:
             wanted = ids
-            if ids is None and not self._is_stored_order[name]:
+            if ids is None and not self._is_stored_order[part.descriptor]:
                 wanted = self._ids
-            similarities = self._indexes[name].similarities(points, wanted)
-            table[at] = np.nan_to_num(self._calibrations[name].scores(similarities), nan=0.0)
+            similarities = self._indexes[part.descriptor].similarities(part.points, wanted)
+            scores = np.nan_to_num(part.calibration.scores(similarities), nan=0.0)
+            table[batch.names.index(part.descriptor)] += part.shares[:, None] * scores
+        for at in range(len(batch.names)):
             table[-1] += batch.weights[:, at, None] * table[at]
         return table
 
@@ -204,7 +252,7 @@ class Searcher:
         ids, scores = pad_rows([(found, table[-1]) for found, table in ranked], width)
         parts = {
             name: pad_rows([(found, table[at]) for found, table in ranked], width)[1]
-            for at, name in enumerate(batch.points)
+            for at, name in enumerate(batch.names)
         }
         probed = np.zeros(len(ranked), np.int64)
         for hits in proposals:
@@ -218,16 +266,40 @@ _Ranked: TypeAlias = tuple[Int64[ndarray, "_"], Float64[ndarray, "parts _"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One kind of example, pictures or words, of all queries in one descriptor.
+
+    Attributes:
+        descriptor: Its name.
+        calibration: Turns similarities to these examples into scores.
+        points: One row per query.
+        shares: Share of this kind in the descriptor's score, for each query from 0 to 1.
+        is_text: Whether the examples are words.
+    """
+
+    descriptor: str
+    calibration: Calibration
+    points: Float32[ndarray, "queries _"]
+    shares: Float64[ndarray, " queries"]
+    is_text: bool = False
+
+    def rows(self, rows: slice) -> "_Part":
+        return replace(self, points=self.points[rows], shares=self.shares[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Batch:
     """Queries in numbers.
 
     Attributes:
-        points: For each descriptor that any query weighs, one row per query.
+        names: The descriptors that any query weighs.
+        parts: What is compared in them.
         weights: Weights of these descriptors, one row per query, each with sum 1.
         excluded: For each query the ids that are not to be found.
     """
 
-    points: Mapping[str, Float32[ndarray, "queries _"]]
+    names: list[str]
+    parts: Sequence[_Part]
     weights: Float64[ndarray, "queries descriptors"]
     excluded: Sequence[Int64[ndarray, "_"]]
 
@@ -235,8 +307,22 @@ class _Batch:
         return len(self.excluded)
 
     def rows(self, rows: slice) -> "_Batch":
-        points = {name: values[rows] for name, values in self.points.items()}
-        return _Batch(points, self.weights[rows], self.excluded[rows])
+        parts = [part.rows(rows) for part in self.parts]
+        return _Batch(self.names, parts, self.weights[rows], self.excluded[rows])
+
+
+def _check_text_weights(query: Query, weights: Mapping[str, int | float]) -> None:
+    weighed = [name for name, weight in weights.items() if weight]
+    if query.text_share > 0 and TEXT_DESCRIPTOR not in weighed:
+        raise UsageError(
+            f"words are compared with {TEXT_DESCRIPTOR!r} alone, which has no weight here; "
+            f"give it one: --weight {TEXT_DESCRIPTOR}=1"
+        )
+    silent = sorted(set(weighed) - set(query.compared_in(weighed)))
+    if silent:
+        raise UsageError(
+            f"words say nothing of {silent[0]!r}, which has a weight; leave it out or add an image"
+        )
 
 
 _NO_IDS: Final = np.empty(0, np.int64)
