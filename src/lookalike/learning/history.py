@@ -16,6 +16,8 @@ CURVES: Final = "curves.png"
 
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
+    "sparsity_loss", "layer_loss", "reconstruction_error", "free_energy_gap", "wake_loss",
+    "sleep_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f",
     "learning_rate", "seconds",
@@ -27,6 +29,8 @@ _LOSSES: Final = {
     "code_loss": ("code", "#00798c"),
     "map_loss": ("label map", "#edae49"),
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
+    "layer_loss": ("layer", "#7a7a7a"),
+    "reconstruction_error": ("layer, squared error", "#7a7a7a"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
@@ -34,6 +38,8 @@ _FIGURES: Final = {
     "label_map": ("label mAP", "#d1495b"),
 }
 _STAGES: Final = {
+    "layer": ("layer by layer", "#f3f1ec"),
+    "wake-sleep": ("wake–sleep", "#f1f3ea"),
     "self-encoder": ("self-encoder", "#fdf6e8"),
     "network": ("network", "#eef6f7"),
     "joint": ("joint", "#f6eff8"),
@@ -92,7 +98,8 @@ def _draw_panel(
 
 
 def _shade_stages(axes: "Axes", rows: Sequence[Row]) -> None:
-    stages = [str(row["stage"]) for row in rows]
+    # All layers, `layer 1` and so on, share a shade.
+    stages = [str(row["stage"]).partition(" ")[0] for row in rows]
     axes.set_xlim(0.5, len(rows) + 0.5)
     for stage, (label, color) in _STAGES.items():
         if stage in stages:

@@ -24,6 +24,7 @@ from lookalike.learning.export import export_model, publish
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.history import CURVES, HISTORY, Row, draw_curves, history_text
 from lookalike.learning.joint_training import NetworkStage
+from lookalike.learning.layerwise import layer_stages
 from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import fingerprint, load_pictures, split_positions
 from lookalike.learning.recipes import Recipe, differences
@@ -337,5 +338,7 @@ def _stages(
     stages: list[Stage] = [NetworkStage(network, self_encoder, material, held_out, epochs)]
     if self_encoder is not None:
         epochs = material.recipe.self_encoder_epochs_for(n)
-        stages.insert(0, SelfEncoderStage(self_encoder, material, held_out, epochs))
+        first = layer_stages(self_encoder, material, held_out)
+        whole = SelfEncoderStage(self_encoder, material, held_out, epochs)
+        stages = [*first, whole, *stages]
     return stages
