@@ -32,8 +32,15 @@ def learn(
     ] = "residual",
     self_encoder: Annotated[
         Literal[
-            "convolutional", "dense", "denoising", "sparse", "k-sparse", "stacked", "belief",
-            "wake-sleep", "binary",
+            "convolutional",
+            "dense",
+            "denoising",
+            "sparse",
+            "k-sparse",
+            "stacked",
+            "belief",
+            "wake-sleep",
+            "binary",
         ],
         option("--self-encoder", help="Kind of self-encoder; dense as published."),
     ] = "convolutional",

@@ -218,7 +218,8 @@ class BinaryCodes:
             return among
         differing = np.bitwise_count(self._words[among] ^ code.view(np.uint64)).sum(axis=1)
         least = np.partition(differing, depth - 1)[depth - 1]
-        return among[differing <= least]
+        nearest: ndarray = among[differing <= least]
+        return nearest
 
     def _nearest_of_all(
         self, code: UInt8[ndarray, "1 bytes"], depth: int

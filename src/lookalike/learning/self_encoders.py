@@ -30,6 +30,11 @@ _EMBEDDING_DIM: Final = 16
 _LEAST_SHARE: Final = 1e-6
 """Smallest probability before they are made to sum to 1."""
 
+_LEAST_DEVIATION: Final = 5e-4
+"""A dimension in which the encoder's own outputs deviate less is as good as constant; z-scored, its
+rounding errors would be blown up with it.
+"""
+
 _LOSSES: Final = {"softmax": map_loss, "sigmoid": sigmoid_map_loss, "linear": squared_map_loss}
 
 
@@ -188,17 +193,25 @@ class SelfEncoder(nn.Module):
 
         Returns:
             The mean and deviation that `codes` had: a code from before becomes
-            `(code − mean) / deviation`. Dimensions that never change keep a deviation of 1;
+            `(code − mean) / deviation`. Dimensions that hardly change keep a deviation of 1;
             bits, which stay as they are, have 0 and 1.
         """
         if self.is_binary:
             return torch.zeros_like(self.mean), torch.ones_like(self.deviation)
         mean = codes.double().mean(dim=0)
         deviation = codes.double().std(dim=0, correction=0)
-        deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+        is_alive = deviation.float() * self._raw_deviation() > _LEAST_DEVIATION
+        deviation = torch.where(is_alive, deviation, 1.0)
         self.mean.add_(self.deviation * mean)
         self.deviation.mul_(deviation)
         return mean.float(), deviation.float()
+
+    def _raw_deviation(self) -> Float[Tensor, " code_dim"]:
+        """Return the deviation of the encoder's own outputs where codes deviate by 1."""
+        variance = self.standardize.running_var
+        if variance is None:
+            return self.deviation
+        return self.deviation * (variance + self.standardize.eps).sqrt()
 
 
 def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
