@@ -36,3 +36,14 @@ def query_point(
 def rarity(pairs: Sequence[float], similarity: float) -> float:
     """Decades of the share of random pairs that are at least as similar."""
     return -math.log10(sum(pair >= similarity for pair in pairs) / len(pairs))
+
+
+def hamming_search(
+    gallery: Mapping[int, Sequence[int]], query: Sequence[int], k: int
+) -> list[tuple[int, int]]:
+    """Ids and numbers of differing bits of the `k` nearest, equal numbers by ascending id."""
+    differing = {
+        image: sum(a != b for a, b in zip(bits, query, strict=True))
+        for image, bits in gallery.items()
+    }
+    return sorted(differing.items(), key=lambda pair: (pair[1], pair[0]))[:k]

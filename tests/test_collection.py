@@ -499,7 +499,7 @@ def test_a_reader_sees_what_a_writer_stores(own):
 # Kinds of index
 
 
-@pytest.mark.parametrize("kind", ["clusters", "pq"])
+@pytest.mark.parametrize("kind", ["clusters", "pq", "hamming"])
 def test_other_kinds_of_index_are_tuned_and_say_what_they_find(own, kind):
     exact = search_all(own)
     update(own, kind=kind, recall_target=0.9)

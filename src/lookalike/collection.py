@@ -200,7 +200,7 @@ class Collection:
             limits: Largest file and picture that is accepted.
             seconds_per_file: Longest time a file may take to decode; it is tried twice.
             remove_missing: Also forget the pictures of a folder in which nothing is left.
-            kind: Kind of index: `auto`, `exact`, `pq` or `clusters`.
+            kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
             progress: Told about every file.
 
@@ -233,7 +233,7 @@ class Collection:
         """Build the index of each descriptor again where it has fallen too far behind.
 
         Args:
-            kind: `auto` (by size), `exact`, `pq` or `clusters`.
+            kind: `auto` (by size), `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that a search must find.
             force: Build even what is up to date.
             progress: Told about every step.

@@ -45,7 +45,7 @@ class IndexState:
 
     Attributes:
         descriptor: Whose index.
-        kind: `exact`, `pq` or `clusters`; `None` where none is built.
+        kind: `exact`, `pq`, `clusters` or `hamming`; `None` where none is built.
         n: Images in it.
         newer: Images that came since and are compared one by one.
         deleted: Images that went since and are masked.

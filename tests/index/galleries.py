@@ -10,7 +10,7 @@ from lookalike.index import tuning
 from lookalike.index.building import build_index
 from lookalike.index.exact import RowsIndex
 
-KINDS = ("exact", "pq", "clusters")
+KINDS = ("exact", "pq", "clusters", "hamming")
 
 
 def clustered(n: int, dim: int, seed: int = 0) -> Embeddings:

@@ -239,7 +239,7 @@ def test_refuses_what_cannot_be_searched(small: dict[str, VectorIndex], kind: st
         small[kind].search(queries * np.float32("nan"), 3)
 
 
-@pytest.mark.parametrize("kind", ["exact", "pq"])
+@pytest.mark.parametrize("kind", ["exact", "pq", "hamming"])
 def test_only_clusters_have_a_list_order(small: dict[str, VectorIndex], kind: str) -> None:
     with pytest.raises(UsageError, match=f"kind '{kind}' has none; build the index with the kind"):
         small[kind].search(new_queries(1), 3, order="list")

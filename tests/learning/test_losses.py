@@ -9,6 +9,7 @@ from lookalike.learning.losses import (
     label_loss,
     map_loss,
     sigmoid_map_loss,
+    squared_map_loss,
     value_weights,
 )
 
@@ -96,7 +97,25 @@ def test_sigmoid_map_loss_agrees_with_a_loop_and_ignores_void(generator, maps):
     assert float(found) == pytest.approx(total / cells, rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", [map_loss, sigmoid_map_loss])
+def test_squared_map_loss_agrees_with_a_loop_and_ignores_void(generator, maps):
+    outputs = torch.randn(3, 4, 4, 4, generator=generator)
+    weights = torch.tensor([0.5, 1.0, 2.0, 3.0])
+    total = n = 0
+    for picture in range(3):
+        for row in range(4):
+            for column in range(4):
+                true = int(maps[picture, row, column])
+                if true == 255:
+                    continue
+                n += 1
+                for value in range(4):
+                    found = float(outputs[picture, value, row, column])
+                    total += float(weights[true]) * ((value == true) - found) ** 2
+    found = squared_map_loss(outputs, maps, weights)
+    assert float(found) == pytest.approx(total / n, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", [map_loss, sigmoid_map_loss, squared_map_loss])
 def test_gradients_of_map_losses_are_right_in_double_precision(generator, maps, loss):
     logits = torch.randn(3, 4, 4, 4, generator=generator, dtype=torch.float64)
     weights = torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
@@ -113,7 +132,7 @@ def test_gradients_of_label_and_code_losses_are_right_in_double_precision(genera
     assert torch.autograd.gradcheck(lambda x: code_loss(x, code), (logits,))
 
 
-@pytest.mark.parametrize("loss", [map_loss, sigmoid_map_loss])
+@pytest.mark.parametrize("loss", [map_loss, sigmoid_map_loss, squared_map_loss])
 def test_maps_of_nothing_but_void_cost_nothing(loss):
     logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
     found = loss(logits, torch.full((1, 4, 4), 255, dtype=torch.uint8), torch.ones(2))

@@ -22,11 +22,26 @@ from lookalike.learning.recipes import Recipe, demo_recipe, differences
         ({"joint_share": 1.5}, "joint_share must be between 0 and 1"),
         ({"seed": -1}, "seed must be between 0 and"),
         ({"backbone": "vgg"}, "backbone 'vgg' is not known; choose one of: residual"),
-        ({"self_encoder": "sparse"}, "choose one of: convolutional, dense"),
-        ({"map_input": "palette"}, "choose one of: embedding, one-hot"),
+        ({"self_encoder": "variational"}, "choose one of: convolutional, dense, denoising, sparse"),
+        ({"map_input": "palette"}, "choose one of: auto, embedding, one-hot"),
         ({"code_control": "zeros"}, "choose one of: shuffled, noise"),
         ({"device": "tpu"}, "choose one of: auto, cpu, cuda"),
         ({"precision": "int8"}, "choose one of: auto, float32, bfloat16"),
+        (
+            {"tied_weights": True},
+            "tied_weights means nothing to a self-encoder of kind 'conv.*stacked",
+        ),
+        ({"corruption": 0.5, "self_encoder": "dense"}, "choose one of: denoising, stacked"),
+        ({"corruption": 0.95, "self_encoder": "denoising"}, "corruption must be between 0 and 0.9"),
+        ({"sparsity_target": 0.0}, "sparsity_target must be between"),
+        ({"self_encoder": "k-sparse", "active_units": 200}, "a code has only 128 numbers; use at"),
+        ({"self_encoder": "belief", "map_input": "embedding"}, "use 'one-hot' or 'auto'"),
+        (
+            {"self_encoder": "dense", "tied_weights": True, "map_input": "embedding"},
+            "tied weights cannot read map_input 'embedding'",
+        ),
+        ({"self_encoder": "belief", "sleep_phase": "fantasy"}, "choose one of: wake-sleep"),
+        ({"sleep_phase": "nap"}, "choose one of: contrastive, fantasy"),
         ({"code_weight": 0.0, "code_control": "noise"}, "needs codes, but code_weight is 0"),
         ({"code_target": "masks"}, "choose one of: self-encoder, pooled-masks"),
         ({"code_weight": 0.0, "code_target": "pooled-masks"}, "code_target='pooled-masks' needs"),
@@ -51,6 +66,20 @@ def test_epochs_follow_the_size_of_the_data_set_unless_given():
     few, many = Recipe().epochs_for(250), Recipe().epochs_for(20_000)
     assert few > many >= 5
     assert Recipe().self_encoder_epochs_for(250) > Recipe().self_encoder_epochs_for(20_000)
+
+
+def test_defaults_follow_the_kind_of_self_encoder():
+    assert Recipe(self_encoder="denoising").corruption_share == 0.25
+    assert Recipe(self_encoder="stacked").corruption_share == 0
+    assert Recipe(self_encoder="stacked", corruption=0.1).corruption_share == 0.1
+    assert Recipe(self_encoder="sparse").sparsity_factor == 3
+    assert Recipe(self_encoder="belief").sparsity_factor == 0
+    assert Recipe(self_encoder="k-sparse").kept_units == 32
+    assert not Recipe().has_one_hot_maps
+    assert Recipe(self_encoder="belief").has_one_hot_maps
+    assert Recipe(self_encoder="dense", tied_weights=True).has_one_hot_maps
+    assert Recipe(map_input="one-hot").has_one_hot_maps
+    assert Recipe(self_encoder="stacked", self_encoder_epochs=9).layer_epochs_for(10) == 4
 
 
 @pytest.mark.parametrize("quick", [False, True])

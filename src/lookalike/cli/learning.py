@@ -31,13 +31,63 @@ def learn(
         str, option("--backbone", metavar="NAME|FILE.onnx", help="The network, or an encoder.")
     ] = "residual",
     self_encoder: Annotated[
-        Literal["convolutional", "dense"],
+        Literal[
+            "convolutional",
+            "dense",
+            "denoising",
+            "sparse",
+            "k-sparse",
+            "stacked",
+            "belief",
+            "wake-sleep",
+            "binary",
+        ],
         option("--self-encoder", help="Kind of self-encoder; dense as published."),
     ] = "convolutional",
     map_input: Annotated[
-        Literal["embedding", "one-hot"],
+        Literal["auto", "embedding", "one-hot"],
         option("--map-input", help="How a class enters the self-encoder."),
-    ] = "embedding",
+    ] = "auto",
+    tied_weights: Annotated[
+        bool, option("--tied-weights", help="dense, stacked: decode with transposed weights.")
+    ] = False,
+    reconstruction_loss: Annotated[
+        Literal["cross-entropy", "squared"],
+        option("--reconstruction-loss", help="dense, stacked: what is made small."),
+    ] = "cross-entropy",
+    corruption: Annotated[
+        float | None,
+        option("--corruption", show_default="by kind", help="denoising, stacked: share hidden."),
+    ] = None,
+    sparsity_target: Annotated[
+        float, option("--sparsity-target", help="sparse, belief nets: ρ, mean activation.")
+    ] = 0.05,
+    sparsity_weight: Annotated[
+        float | None,
+        option("--sparsity-weight", show_default="by kind", help="The same: β of the penalty."),
+    ] = None,
+    active_units: Annotated[
+        int | None,
+        option("--active-units", show_default="a quarter", help="k-sparse: numbers kept."),
+    ] = None,
+    hidden_layers: Annotated[
+        int, option("--hidden-layers", help="stacked, belief nets: layers below the code.")
+    ] = 2,
+    hidden_dim: Annotated[int, option("--hidden-dim", help="The same: units in each.")] = 256,
+    layer_epochs: Annotated[
+        int | None,
+        option("--layer-epochs", show_default="by size", help="The same: passes of each alone."),
+    ] = None,
+    gibbs_steps: Annotated[
+        int, option("--gibbs-steps", help="belief nets: the k of contrastive divergence.")
+    ] = 1,
+    persistent_chains: Annotated[
+        bool, option("--persistent-chains", help="belief nets: sampling goes on between steps.")
+    ] = False,
+    sleep_phase: Annotated[
+        Literal["contrastive", "fantasy"],
+        option("--sleep-phase", help="wake-sleep: where fantasies begin."),
+    ] = "contrastive",
     code_weight: Annotated[
         float, option("--code-weight", help="λ, weight of the code; 0: no self-encoding.")
     ] = 1.0,
@@ -81,6 +131,18 @@ def learn(
         backbone=backbone,
         self_encoder=self_encoder,
         map_input=map_input,
+        tied_weights=tied_weights,
+        reconstruction_loss=reconstruction_loss,
+        corruption=corruption,
+        sparsity_target=sparsity_target,
+        sparsity_weight=sparsity_weight,
+        active_units=active_units,
+        hidden_layers=hidden_layers,
+        hidden_dim=hidden_dim,
+        layer_epochs=layer_epochs,
+        gibbs_steps=gibbs_steps,
+        persistent_chains=persistent_chains,
+        sleep_phase=sleep_phase,
         code_weight=code_weight,
         pretraining=pretraining,
         pretraining_epochs=pretraining_epochs,

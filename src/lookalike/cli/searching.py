@@ -42,8 +42,8 @@ def index(
         option("--workers", min=0, show_default="all cores", help="Decoding processes."),
     ] = None,
     kind: Annotated[
-        Literal["auto", "exact", "pq", "clusters"],
-        option("--index", help="Kind of index; clusters are k-means lists."),
+        Literal["auto", "exact", "pq", "clusters", "hamming"],
+        option("--index", help="Kind of index; clusters are k-means lists, hamming is bits."),
     ] = "auto",
     recall: Annotated[
         float, option("--recall", help="Share of true neighbors an index must find.")

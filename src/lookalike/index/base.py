@@ -15,8 +15,9 @@ Order: TypeAlias = Literal["ranked", "list"]
 """`ranked`: by score, best first. `list`: cluster after cluster, nearest first, each in the order
 in which it is stored, as the method was published."""
 
-Kind: TypeAlias = Literal["exact", "pq", "clusters"]
-"""The three kinds of index: all rows compared, all compressed rows compared, clusters probed."""
+Kind: TypeAlias = Literal["exact", "pq", "clusters", "hamming"]
+"""The kinds of index: all rows compared, all compressed rows compared, clusters probed, codes of
+bits compared."""
 
 TUNED_K: Final = 10
 """Approximate indexes are tuned to find the 10 best; more are found with more effort."""
@@ -69,14 +70,15 @@ class IndexFacts:
         measured_recall: That share as measured against exact search, for queries drawn from the
             collection itself, each without itself; `None` where it was not measured.
         n_clusters: Clusters; 0 without.
-        members: A search goes on to the next cluster until so many images have been met; 0 without
-            clusters.
+        members: A search goes on to the next cluster, or to the next bit that may differ, until so
+            many images have been met; 0 without clusters, and where all codes are compared.
         filtered_members: The same under a filter that less than half of the images pass; only
             those that pass count.
         reach: A cluster is also visited if its center is at most this much less similar to the
             query than the nearest center.
         most_clusters: So many clusters are visited at most because of their reach.
         refine: Candidates compared exactly for each hit asked for; 0 where all are.
+        n_bits: Bits of a long code; 0 without.
         build_seconds: Time the build took.
     """
 
@@ -92,6 +94,7 @@ class IndexFacts:
     reach: float = 0.0
     most_clusters: int = 0
     refine: int = 0
+    n_bits: int = 0
     build_seconds: float = 0.0
 
 

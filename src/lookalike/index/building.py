@@ -46,8 +46,9 @@ def build_index(
         dim: Length of an embedding.
         n: Number of embeddings expected; a stream that brings more or fewer is taken as it is.
         kind: `exact` compares all, `pq` scans compressed rows, `clusters` is the k-means
-            retrieval of the method. `auto` chooses by size: exact below 20,000 images, `pq` to
-            200,000, `clusters` above. An empty collection is always exact.
+            retrieval of the method, `hamming` compares codes of bits. `auto` chooses by size:
+            exact below 20,000 images, `pq` to 200,000, `clusters` above. An empty collection is
+            always exact.
         recall_target: Share of the true 10 nearest neighbors that a search is to find.
         n_clusters: Number of k-means clusters; by itself four times the square root of the number
             of images, but eight images for each on average.
@@ -100,8 +101,7 @@ def _approximate(rows: Rows, facts: IndexFacts, started: float, progress: Progre
     # FAISS takes a seventh of a second to load, which small collections need not pay.
     from lookalike.index import approximate  # noqa: PLC0415
 
-    build = approximate.build_fast_scan if facts.kind == "pq" else approximate.build_clusters
-    index = build(rows, facts, progress)
+    index = approximate.BUILDERS[facts.kind](rows, facts, progress)
     return index.with_facts(replace(index.facts, build_seconds=time.perf_counter() - started))
 
 

@@ -16,9 +16,11 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.index.base import TUNED_K, IndexFacts, VectorIndex
+from lookalike.index.bits import BinaryCodes
 from lookalike.index.clusters import ClusterIndex
 from lookalike.index.codes import ClusteredCodes, FlatCodes, exact_neighbors
 from lookalike.index.fast_scan import FEW_PASS, FastScanIndex
+from lookalike.index.hamming import BINARY_REFINE, HammingIndex
 from lookalike.index.rows import Rows
 
 _N_QUERIES: Final = 1_000
@@ -34,7 +36,12 @@ _FEWEST_CLUSTERS: Final = 16
 _FEWEST_MEMBERS: Final = 1_000
 """Less is not tried: queries unlike anything in the collection need some room."""
 
-_Index = TypeVar("_Index", FastScanIndex, ClusterIndex)
+_REFINE_BITS: Final = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Bits tell less than codes of four bits for two dimensions."""
+_SHORT_CODES_FROM: Final = 50_000
+"""Smaller collections are searched faster without short codes."""
+
+_Index = TypeVar("_Index", FastScanIndex, ClusterIndex, HammingIndex)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +144,25 @@ def tuned_clusters(rows: Rows, codes: ClusteredCodes, facts: IndexFacts) -> Clus
         index = _tuned(index, "filtered_members", members_tried, filtered, _less(facts, 0.8))
     index = _tuned(index, "refine", _REFINE, [sample, *filtered], facts.recall_target)
     return _measured(index, sample)
+
+
+def tuned_hamming(rows: Rows, codes: BinaryCodes, facts: IndexFacts) -> HammingIndex:
+    """Return the index that looks at as few candidates as the recall target allows.
+
+    First those that the long codes hand on, with half of what may be lost; then, in collections
+    large enough, those that the short codes hand on to them. Bits need no tuning.
+    """
+    sample, target = draw_sample(rows, facts.seed), facts.recall_target
+    if codes.are_bits:
+        found = HammingIndex(rows, replace(facts, refine=BINARY_REFINE), codes)
+        return _measured(found, sample)
+    index = HammingIndex(rows, facts, codes)
+    if len(rows) < _SHORT_CODES_FROM:
+        return _measured(_tuned(index, "refine", _REFINE_BITS, [sample], target), sample)
+    index = _tuned(index, "refine", _REFINE_BITS, [sample], _less(facts, 0.5))
+    # The last step is all of them.
+    steps = [*_steps(_FEWEST_MEMBERS, len(rows) // 4), 0]
+    return _measured(_tuned(index, "members", steps, [sample], target), sample)
 
 
 def _less(facts: IndexFacts, share: float) -> float:

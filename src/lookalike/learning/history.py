@@ -17,6 +17,8 @@ CURVES: Final = "curves.png"
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
     "segmentation_loss",
+    "sparsity_loss", "layer_loss", "reconstruction_error", "free_energy_gap", "wake_loss",
+    "sleep_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
@@ -30,6 +32,8 @@ _LOSSES: Final = {
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
     "pretraining_loss": ("without labels", "#66666e"),
     "segmentation_loss": ("label map, segmented", "#3d5a80"),
+    "layer_loss": ("layer", "#7a7a7a"),
+    "reconstruction_error": ("layer, squared error", "#7a7a7a"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
@@ -39,6 +43,8 @@ _FIGURES: Final = {
 _STAGES: Final = {
     "layers": ("layers", "#f2f2f3"),
     "contrastive": ("contrastive", "#f2f2f3"),
+    "map layers": ("map layers", "#f3f1ec"),
+    "wake-sleep": ("wake–sleep", "#f1f3ea"),
     "self-encoder": ("self-encoder", "#fdf6e8"),
     "trunk": ("trunk", "#eff3ea"),
     "network": ("network", "#eef6f7"),
@@ -97,9 +103,15 @@ def _draw_panel(
         axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
 
 
+def _shade_of(stage: str) -> str:
+    """All layers, `layer 1` and so on, share a shade, and so do those of a self-encoder."""
+    kind, _, number = stage.rpartition(" ")
+    return f"{kind}s" if number.isdigit() else stage
+
+
 def _shade_stages(axes: "Axes", rows: Sequence[Row]) -> None:
     named = [str(row["stage"]) for row in rows]
-    stages = ["layers" if stage.startswith("layer ") else stage for stage in named]
+    stages = [_shade_of(stage) for stage in named]
     axes.set_xlim(0.5, len(rows) + 0.5)
     for stage, (label, color) in _STAGES.items():
         if stage in stages:

@@ -146,11 +146,11 @@ class NetworkStage:
         shown: UInt8[Tensor, "batch grid grid"],
     ) -> dict[str, Scalar]:
         with self.material.device.autocast():
-            code, logits = self_encoder(shown)
+            code, losses = self_encoder.losses(shown, shown)
             predicted_logits = self_encoder.decode(predicted)
         return {
             "code_loss": code_loss(predicted, code),
-            "map_loss": self_encoder.loss(logits, shown),
+            **losses,
             "predicted_map_loss": self_encoder.loss(predicted_logits, shown),
         }
 

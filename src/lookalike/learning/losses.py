@@ -75,6 +75,23 @@ def sigmoid_map_loss(
     return weighted.sum() / known.sum().clamp(min=1)
 
 
+def squared_map_loss(
+    outputs: Float[Tensor, "batch values grid grid"],
+    label_maps: UInt8[Tensor, "batch grid grid"],
+    weights: Float[Tensor, " values"],
+) -> Scalar:
+    """Weighted squared error of linear outputs against the one-hot map.
+
+    `(1/n) Σ_cells α_true Σ_c (x_c − y_c)²`, void cells ignored.
+    """
+    targets = label_maps.long()
+    known = targets != VOID
+    targets = targets * known
+    one_hot = functional.one_hot(targets, outputs.shape[1]).movedim(-1, 1).to(outputs.dtype)
+    weighted = (outputs - one_hot).square().sum(dim=1) * weights.to(outputs.dtype)[targets] * known
+    return weighted.sum() / known.sum().clamp(min=1)
+
+
 def value_weights(counts: Int64[Tensor, " values"], power: float = 0.5) -> Float[Tensor, " values"]:
     """Weights `α_c ∝ f_c^−power` of label map values with shares `f_c`, 1 for the mean cell.
 

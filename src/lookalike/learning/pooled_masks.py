@@ -17,7 +17,7 @@ from lookalike.learning.devices import derive_seed
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.segmentation import POOLED_SIDE, SharesToLogits
 from lookalike.learning.self_encoders import SelfEncoder, input_table
-from lookalike.learning.self_encoding import whole_label_maps
+from lookalike.learning.self_encoding import over_training_maps
 from lookalike.learning.stages import Material
 
 _SPARE: Final = 16
@@ -50,7 +50,7 @@ def build_pooled_masks(n_classes: int, recipe: Recipe) -> SelfEncoder:
             )
         encoder.append(nn.Linear(n_shares, code_dim))
         decoder.insert(0, nn.Linear(code_dim, n_shares))
-    table = input_table(n_classes, "one-hot")
+    table = input_table(n_classes, has_one_hot=True)
     fixed = SelfEncoder(table, nn.Sequential(*encoder), nn.Sequential(*decoder), code_dim=code_dim)
     # Nothing is standardized by batches here, not even by the little that keeps from dividing by 0.
     fixed.standardize = nn.Identity()
@@ -70,8 +70,10 @@ def fit_pooled_masks(self_encoder: SelfEncoder, material: Material) -> None:
     projection = encoder[-1]
 
     def shares() -> Iterator[Float[Tensor, "block dim"]]:
-        for shown in whole_label_maps(material):
-            yield encoder[:2](self_encoder.look_up(shown))
+        # What is fitted still lies on the CPU.
+        return over_training_maps(
+            material, lambda shown: encoder[:2](self_encoder.inputs(shown.cpu()))
+        )
 
     mean = _mean(shares)
     if isinstance(projection, nn.Linear):

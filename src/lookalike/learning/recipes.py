@@ -10,13 +10,22 @@ from typing import Any, Final
 
 from lookalike.datasets.base import Dataset
 from lookalike.errors import MissingExtraError, UsageError
+from lookalike.learning.kinds import (
+    KINDS,
+    check_kind_options,
+    corruption_share,
+    reads_one_hot,
+    sparsity_factor,
+)
 from lookalike.model_folder import ModelCard
 from lookalike.progress import SILENT, Progress
 
 _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
     "pretraining": (None, "layerwise", "contrastive"),
-    "self_encoder": ("convolutional", "dense"),
-    "map_input": ("embedding", "one-hot"),
+    "self_encoder": KINDS,
+    "map_input": ("auto", "embedding", "one-hot"),
+    "reconstruction_loss": ("cross-entropy", "squared"),
+    "sleep_phase": ("contrastive", "fantasy"),
     "code_target": ("self-encoder", "pooled-masks"),
     "code_control": (None, "shuffled", "noise"),
     "device": ("auto", "cpu", "cuda"),
@@ -44,6 +53,14 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "weight_decay": (0.0, 10.0),
     "code_noise": (0.0, 10.0),
     "label_share": (0.0, 1.0),
+    "corruption": (0.0, 0.9),
+    "sparsity_target": (1e-4, 0.9),
+    "sparsity_weight": (0.0, 1000.0),
+    "active_units": (1, 1024),
+    "hidden_layers": (1, 8),
+    "hidden_dim": (2, 8192),
+    "layer_epochs": (1, 100_000),
+    "gibbs_steps": (1, 1000),
     "smallest_crop": (0.1, 1.0),
     "color_jitter": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
@@ -70,9 +87,29 @@ class Recipe:
             `resnet50`, `mobilenet-v3-large`, `mobilenet-v3-small`; the published `alexnet`,
             `cnn-f`, `cnn-m`, `cnn-s`, `nin`, `zf`; or the path of an ONNX file, an external
             encoder that is used as it is.
-        self_encoder: `convolutional`, or `dense`: three layers and sigmoids, as published.
+        self_encoder: Kind of self-encoder: `convolutional`; `dense`, three layers and sigmoids,
+            as published; `denoising`, `sparse`, `k-sparse` and `binary`, which are convolutional;
+            `stacked`, `belief` and `wake-sleep`, dense layers trained one by one at first.
         map_input: How a class enters the self-encoder: `embedding`, a learned vector, or
-            `one-hot`.
+            `one-hot`; `auto` takes `embedding` wherever the kind can learn it.
+        tied_weights: Whether each layer of the decoder is the transpose of the encoder's.
+        reconstruction_loss: What `dense` and `stacked` make small: `cross-entropy` of sigmoids,
+            or the `squared` error of linear outputs.
+        corruption: Share of a label map that the `denoising` self-encoder does not get to see,
+            and of the input of each layer of a `stacked` one while it learns alone; `None` takes
+            a quarter for `denoising` and nothing for `stacked`.
+        sparsity_target: ρ, the mean activation each unit of a sparse code is drawn to.
+        sparsity_weight: β of the penalty `β Σ KL(ρ‖ρ̂)`; `None` takes 3 for `sparse` and nothing
+            for belief nets.
+        active_units: Numbers of a `k-sparse` code that are kept; `None` takes a quarter of them.
+        hidden_layers: Layers between label map and code of a self-encoder trained layer by layer.
+        hidden_dim: Units in each of them.
+        layer_epochs: Passes of each layer alone; `None` takes half of the self-encoder's.
+        gibbs_steps: The k of contrastive divergence, CD-k.
+        persistent_chains: Whether the chains of Gibbs sampling go on from batch to batch.
+        sleep_phase: Where the fantasies of `wake-sleep` come from: `contrastive`, some steps in
+            the topmost two layers from the data on (up–down), or `fantasy`, the net alone, as
+            published first.
         code_weight: The λ of `L = L_cls + λ·L_reg`; 0 trains the same network for the same
             number of steps without self-encoding.
         code_control: For experiments: `shuffled` gives each picture the code of another one,
@@ -119,7 +156,19 @@ class Recipe:
     content_dim: int | None = None
     backbone: str = "residual"
     self_encoder: str = "convolutional"
-    map_input: str = "embedding"
+    map_input: str = "auto"
+    tied_weights: bool = False
+    reconstruction_loss: str = "cross-entropy"
+    corruption: float | None = None
+    sparsity_target: float = 0.05
+    sparsity_weight: float | None = None
+    active_units: int | None = None
+    hidden_layers: int = 2
+    hidden_dim: int = 256
+    layer_epochs: int | None = None
+    gibbs_steps: int = 1
+    persistent_chains: bool = False
+    sleep_phase: str = "contrastive"
     code_weight: float = 1.0
     code_control: str | None = None
     pretraining: str | None = None
@@ -151,6 +200,7 @@ class Recipe:
             if self.image_size != _OWN_SIZES.get(self.backbone):
                 _check_multiple("image_size", self.image_size, 32)
         _check_multiple("grid", self.grid, 8)
+        check_kind_options(self.to_dict(), {field.name: field.default for field in fields(self)})
         if self.label_share == 0:
             raise UsageError("label_share must be above 0, got 0; use 1 for all labels")
         if self.pretraining is not None and self.has_external_encoder:
@@ -183,6 +233,26 @@ class Recipe:
             )
 
     @property
+    def has_one_hot_maps(self) -> bool:
+        """Whether label maps enter the self-encoder one-hot."""
+        return reads_one_hot(self.to_dict())
+
+    @property
+    def corruption_share(self) -> float:
+        """Share of the input that is hidden from the self-encoder while it learns."""
+        return corruption_share(self.self_encoder, self.corruption)
+
+    @property
+    def sparsity_factor(self) -> float:
+        """The β of the sparsity penalty."""
+        return sparsity_factor(self.self_encoder, self.sparsity_weight)
+
+    @property
+    def kept_units(self) -> int:
+        """Numbers of a k-sparse code that are kept."""
+        return self.active_units or max(1, self.code_dim // 4)
+
+    @property
     def has_self_encoding(self) -> bool:
         """Whether the network is taught codes at all."""
         return self.code_weight > 0
@@ -213,6 +283,10 @@ class Recipe:
     def self_encoder_epochs_for(self, n: int) -> int:
         """Return the passes of the self-encoder over `n` label maps."""
         return self.self_encoder_epochs or _passes(_SELF_ENCODER_MAPS, n, 10, 200)
+
+    def layer_epochs_for(self, n: int) -> int:
+        """Return the passes of each layer alone over `n` label maps."""
+        return self.layer_epochs or max(1, self.self_encoder_epochs_for(n) // 2)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options as plain JSON values."""

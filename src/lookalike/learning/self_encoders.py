@@ -5,22 +5,37 @@ classes. A class enters as one-hot or as a learned vector, and leaves as one log
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lookalike.learning.losses import Scalar, map_loss, sigmoid_map_loss
+from lookalike.learning.belief import DeepBeliefNet, belief_layers
+from lookalike.learning.convolutional import convolutional_body
+from lookalike.learning.dense import dense_body
+from lookalike.learning.losses import Scalar, map_loss, sigmoid_map_loss, squared_map_loss
 from lookalike.learning.recipes import Recipe
+from lookalike.learning.sparsity import Bits, KeepLargest, SparsityPenalty
+from lookalike.learning.wake_sleep import WakeSleepNet
+
+Outputs: TypeAlias = Literal["softmax", "sigmoid", "linear"]
+"""What the decoder's outputs are before they are probabilities, and so which loss belongs to them.
+
+One softmax per cell; a sigmoid for each value; or the one-hot map itself, with squared errors.
+"""
 
 _EMBEDDING_DIM: Final = 16
-_WIDTH: Final = 48
-_CODE_CHANNELS: Final = 32
-"""Channels of the feature maps beside the linear layers."""
-_LARGEST_SIDE: Final = 24
-"""Side of those feature maps: half the grid, or less for large grids."""
+
+_LEAST_SHARE: Final = 1e-6
+"""Smallest probability before they are made to sum to 1."""
+
+_LEAST_DEVIATION: Final = 5e-4
+"""A dimension in which the encoder's own outputs deviate less is as good as constant; z-scored, its
+rounding errors would be blown up with it.
+"""
+
+_LOSSES: Final = {"softmax": map_loss, "sigmoid": sigmoid_map_loss, "linear": squared_map_loss}
 
 
 class SelfEncoder(nn.Module):
@@ -29,15 +44,19 @@ class SelfEncoder(nn.Module):
     While training, each dimension of the code is standardized over the batch, which keeps codes
     from collapsing and gives the noise on them a meaning. Codes that leave the self-encoder are
     z-scored once more, by mean and deviation over whole maps of the training set (`calibrate`);
-    the decoder undoes that first, so calibrating never changes a reconstruction.
+    the decoder undoes that first, so calibrating never changes a reconstruction. Binary codes are
+    bits, −1 and 1, of standardized numbers; they stay as they are.
 
     Args:
         table: Label map value → input vector.
         encoder: Input vectors `(batch, dim, grid, grid)` → raw code.
-        decoder: Standardized code → logits `(batch, values, grid, grid)`.
-        has_sigmoids: Whether each output is a sigmoid of its own, rather than one softmax per
-            cell.
+        decoder: Standardized code → outputs `(batch, values, grid, grid)`.
+        outputs: What these outputs are.
         noise: Deviation of the noise on standardized codes while training.
+        penalty: Penalty on what the encoder gives, if any.
+        is_binary: Whether codes are bits.
+        jumps: Whether the code can jump where its input changes by next to nothing, as bits do.
+        net: The net whose weights encoder and decoder take over before they learn together.
 
     Attributes:
         weights: Weight of each label map value in the loss; 1 until set.
@@ -56,36 +75,53 @@ class SelfEncoder(nn.Module):
         decoder: nn.Module,
         *,
         code_dim: int,
-        has_sigmoids: bool = False,
+        outputs: Outputs = "softmax",
         noise: float = 0.0,
+        penalty: SparsityPenalty | None = None,
+        is_binary: bool = False,
+        jumps: bool = False,
+        net: DeepBeliefNet | WakeSleepNet | None = None,
     ) -> None:
         super().__init__()
         self.table = table
         self.encoder = encoder
         self.standardize: nn.Module = nn.BatchNorm1d(code_dim, affine=False)
+        self.last = Bits() if is_binary else nn.Identity()
         self.decoder = decoder
-        self.has_sigmoids = has_sigmoids
+        self.outputs = outputs
         self.noise = noise
+        self.penalty = penalty
+        self.is_binary, self.jumps = is_binary, jumps or is_binary
+        self.net = net
         self.register_buffer("weights", torch.ones(table.num_embeddings - 1))
         self.register_buffer("mean", torch.zeros(code_dim))
         self.register_buffer("deviation", torch.ones(code_dim))
 
-    def encode(
-        self, label_maps: UInt8[Tensor, "batch grid grid"]
-    ) -> Float[Tensor, "batch code_dim"]:
-        """Return the z-scored code of each label map."""
-        raw = self.encoder(self.look_up(label_maps))
-        standardized: Tensor = self.standardize(raw.float())
-        return (standardized - self.mean) / self.deviation
-
-    def look_up(
+    def inputs(
         self, label_maps: UInt8[Tensor, "batch grid grid"]
     ) -> Float[Tensor, "batch dim grid grid"]:
-        """Return the input vector of each cell's value."""
+        """Return what enters the encoder: the vector of each cell."""
         void_row = self.table.num_embeddings - 1
         values = label_maps.long().clamp(max=void_row)  # VOID, the largest, is the last row
         vectors: Tensor = self.table(values)
         return vectors.permute(0, 3, 1, 2)
+
+    def raw_codes(
+        self, label_maps: UInt8[Tensor, "batch grid grid"]
+    ) -> Float[Tensor, "batch code_dim"]:
+        """Return what the encoder gives, before it is standardized."""
+        raw: Tensor = self.encoder(self.inputs(label_maps))
+        return raw.float()
+
+    def encode(
+        self, label_maps: UInt8[Tensor, "batch grid grid"]
+    ) -> Float[Tensor, "batch code_dim"]:
+        """Return the code of each label map: z-scored, or bits."""
+        return self._code(self.raw_codes(label_maps))
+
+    def _code(self, raw: Float[Tensor, "batch code_dim"]) -> Float[Tensor, "batch code_dim"]:
+        standardized: Tensor = self.last(self.standardize(raw))
+        return (standardized - self.mean) / self.deviation
 
     def decode(
         self, code: Float[Tensor, "batch code_dim"]
@@ -99,23 +135,47 @@ class SelfEncoder(nn.Module):
     ) -> Float[Tensor, "batch values grid grid"]:
         """Return the probability of each label map value in each cell; they sum to 1.
 
-        Sigmoids, which need not sum to 1, are divided by their sum.
+        Sigmoids and linear outputs, which need not sum to 1, are divided by their sum.
         """
         logits = self.decode(code)
-        if not self.has_sigmoids:
+        if self.outputs == "softmax":
             return logits.softmax(dim=1)
-        shares = logits.sigmoid()
-        return shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        shares = logits.sigmoid() if self.outputs == "sigmoid" else logits
+        shares = shares.clamp(min=_LEAST_SHARE)
+        return shares / shares.sum(dim=1, keepdim=True)
 
     def forward(
         self, label_maps: UInt8[Tensor, "batch grid grid"]
     ) -> tuple[Float[Tensor, "batch code_dim"], Float[Tensor, "batch values grid grid"]]:
         """Return code and reconstruction logits; while training the decoder sees a noisy code."""
         code = self.encode(label_maps)
-        if self.training and self.noise > 0:
-            noise = self.noise * torch.randn_like(code) / self.deviation
-            return code, self.decode(code + noise)
-        return code, self.decode(code)
+        return code, self.decode(self._noisy(code))
+
+    def _noisy(self, code: Float[Tensor, "batch code_dim"]) -> Float[Tensor, "batch code_dim"]:
+        if not (self.training and self.noise > 0):
+            return code
+        return code + self.noise * torch.randn_like(code) / self.deviation
+
+    def losses(
+        self,
+        shown: UInt8[Tensor, "batch grid grid"],
+        label_maps: UInt8[Tensor, "batch grid grid"],
+    ) -> tuple[Float[Tensor, "batch code_dim"], dict[str, Scalar]]:
+        """Return the codes of `shown` and everything that is to be made small.
+
+        Args:
+            shown: What is encoded: the label maps themselves, or corrupted ones.
+            label_maps: What is to be reconstructed.
+
+        Returns:
+            Codes without noise; `map_loss` and, where there is a penalty, `sparsity_loss`.
+        """
+        raw = self.raw_codes(shown)
+        code = self._code(raw)
+        losses = {"map_loss": self.loss(self.decode(self._noisy(code)), label_maps)}
+        if self.penalty is not None:
+            losses["sparsity_loss"] = self.penalty(raw)
+        return code, losses
 
     def loss(
         self,
@@ -123,8 +183,7 @@ class SelfEncoder(nn.Module):
         label_maps: UInt8[Tensor, "batch grid grid"],
     ) -> Scalar:
         """Return the reconstruction loss that belongs to the decoder's outputs."""
-        function = sigmoid_map_loss if self.has_sigmoids else map_loss
-        return function(logits, label_maps, self.weights)
+        return _LOSSES[self.outputs](logits, label_maps, self.weights)
 
     @torch.no_grad()
     def calibrate(
@@ -134,26 +193,36 @@ class SelfEncoder(nn.Module):
 
         Returns:
             The mean and deviation that `codes` had: a code from before becomes
-            `(code − mean) / deviation`. Dimensions that never change keep a deviation of 1.
+            `(code − mean) / deviation`. Dimensions that hardly change keep a deviation of 1;
+            bits, which stay as they are, have 0 and 1.
         """
+        if self.is_binary:
+            return torch.zeros_like(self.mean), torch.ones_like(self.deviation)
         mean = codes.double().mean(dim=0)
         deviation = codes.double().std(dim=0, correction=0)
-        deviation = torch.where(deviation > 1e-6, deviation, 1.0)
+        is_alive = deviation.float() * self._raw_deviation() > _LEAST_DEVIATION
+        deviation = torch.where(is_alive, deviation, 1.0)
         self.mean.add_(self.deviation * mean)
         self.deviation.mul_(deviation)
         return mean.float(), deviation.float()
 
+    def _raw_deviation(self) -> Float[Tensor, " code_dim"]:
+        """Return the deviation of the encoder's own outputs where codes deviate by 1."""
+        norm = self.standardize
+        if not isinstance(norm, nn.BatchNorm1d) or norm.running_var is None:
+            return self.deviation
+        return self.deviation * (norm.running_var + norm.eps).sqrt()
+
 
 def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
     """Build the self-encoder a recipe asks for, with weights from the current random state."""
-    table = input_table(n_classes, recipe.map_input)
-    build = _BUILDERS[recipe.self_encoder]
-    return build(table, n_classes + 1, recipe)
+    table = input_table(n_classes, has_one_hot=recipe.has_one_hot_maps)
+    return _BUILDERS[recipe.self_encoder](table, n_classes + 1, recipe)
 
 
-def input_table(n_classes: int, map_input: str) -> nn.Embedding:
+def input_table(n_classes: int, *, has_one_hot: bool) -> nn.Embedding:
     """Rows: background, the classes, void. One-hot is a table that does not learn."""
-    if map_input == "embedding":
+    if not has_one_hot:
         return nn.Embedding(n_classes + 2, _EMBEDDING_DIM)
     rows = torch.eye(n_classes + 2)[:, : n_classes + 1]  # void is all zeros
     table = nn.Embedding(n_classes + 2, n_classes + 1, _weight=rows)
@@ -162,78 +231,107 @@ def input_table(n_classes: int, map_input: str) -> nn.Embedding:
 
 
 def _convolutional(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
-    """Few convolutions around two wide linear layers that see every cell in its place.
-
-    Deeper encoders with a smaller last feature map learned more slowly and lost small things.
-    """
-    side, n_halvings = recipe.grid // 2, 1
-    while side > _LARGEST_SIDE:
-        side, n_halvings = side // 2, n_halvings + 1
-    down = [_halve(table.embedding_dim, _WIDTH)]
-    down += [_halve(_WIDTH, _WIDTH) for _ in range(n_halvings - 1)]
-    encoder = nn.Sequential(
-        *down,
-        _convolve(_WIDTH, _CODE_CHANNELS),
-        nn.Flatten(),
-        nn.Linear(_CODE_CHANNELS * side**2, recipe.code_dim),
-    )
-    decoder = nn.Sequential(
-        nn.Linear(recipe.code_dim, _CODE_CHANNELS * side**2),
-        nn.Unflatten(1, (_CODE_CHANNELS, side, side)),
-        nn.BatchNorm2d(_CODE_CHANNELS),
-        nn.ReLU(),
-        _convolve(_CODE_CHANNELS, _WIDTH),
-        _Residual(_WIDTH),
-        *[_double(_WIDTH) for _ in range(n_halvings - 1)],
-        # Four logits per cell of half the grid: cheaper than any layer at the full grid.
-        nn.Conv2d(_WIDTH, 4 * n_values, 3, 1, 1),
-        nn.PixelShuffle(2),
-    )
-    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, noise=recipe.code_noise)
+    body = convolutional_body(table.embedding_dim, n_values, recipe)
+    return SelfEncoder(table, *body, code_dim=recipe.code_dim, noise=recipe.code_noise)
 
 
-def _halve(n_in: int, n_out: int) -> nn.Module:
-    convolution = nn.Conv2d(n_in, n_out, 4, 2, 1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
+def _sparse(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    encoder, decoder = convolutional_body(table.embedding_dim, n_values, recipe)
+    penalty = SparsityPenalty(recipe.sparsity_target, recipe.sparsity_factor, recipe.grid**2)
+    encoder = nn.Sequential(encoder, nn.Sigmoid())
+    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, penalty=penalty)
 
 
-def _convolve(n_in: int, n_out: int) -> nn.Module:
-    convolution = nn.Conv2d(n_in, n_out, 3, 1, 1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(n_out), nn.ReLU())
+def _k_sparse(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    encoder, decoder = convolutional_body(table.embedding_dim, n_values, recipe)
+    encoder = nn.Sequential(encoder, KeepLargest(recipe.kept_units))
+    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, jumps=True)
 
 
-def _double(width: int) -> nn.Module:
-    convolution = nn.ConvTranspose2d(width, width, 4, 2, 1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU())
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        last = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.inner = nn.Sequential(_convolve(width, width), last, nn.BatchNorm2d(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.inner(x))
+def _binary(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    encoder, decoder = convolutional_body(table.embedding_dim, n_values, recipe)
+    # What is decoded may have been predicted for a photograph: not yet bits.
+    decoder = nn.Sequential(Bits(), decoder)
+    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, is_binary=True)
 
 
 def _dense(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
-    """Three fully connected layers with sigmoids: `h = σ(Wx + p)`, `y = σ(W'h + q)`.
+    """Three fully connected layers with sigmoids: `h = σ(Wx + p)`, `y = s(W'h + q)`.
 
     Standardizing `h` between the two is an affine map per dimension, which `W'` and `q` absorb, so
     the family of functions is the published one.
     """
-    encoder = nn.Sequential(
-        nn.Flatten(), nn.Linear(table.embedding_dim * recipe.grid**2, recipe.code_dim), nn.Sigmoid()
+    return _fully_connected(table, n_values, recipe, [recipe.code_dim])
+
+
+def _stacked(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    return _fully_connected(table, n_values, recipe, _widths(recipe))
+
+
+def _fully_connected(
+    table: nn.Embedding, n_values: int, recipe: Recipe, widths: list[int]
+) -> SelfEncoder:
+    encoder, decoder = dense_body(
+        table.embedding_dim, n_values, recipe.grid, widths, has_tied_weights=recipe.tied_weights
     )
-    decoder = nn.Sequential(
-        nn.Linear(recipe.code_dim, n_values * recipe.grid**2),
-        nn.Unflatten(1, (n_values, recipe.grid, recipe.grid)),
+    outputs: Outputs = "linear" if recipe.reconstruction_loss == "squared" else "sigmoid"
+    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, outputs=outputs)
+
+
+def _belief(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    """A deep autoencoder whose weights are to come from a deep belief net; its code is linear."""
+    widths = _widths(recipe)
+    encoder, decoder = dense_body(
+        table.embedding_dim, n_values, recipe.grid, widths, has_linear_code=True
     )
-    return SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, has_sigmoids=True)
+    net = _belief_net(n_values, recipe, has_linear_top=True)
+    return _unrolled(table, encoder, decoder, recipe, net)
+
+
+def _wake_sleep(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    """The same with binary units up to the code, refined by wake–sleep before it is unrolled."""
+    widths = _widths(recipe)
+    encoder, decoder = dense_body(table.embedding_dim, n_values, recipe.grid, widths)
+    belief = _belief_net(n_values, recipe, has_linear_top=False)
+    net = WakeSleepNet(belief, is_contrastive=recipe.sleep_phase == "contrastive")
+    return _unrolled(table, encoder, decoder, recipe, net)
+
+
+def _belief_net(n_values: int, recipe: Recipe, *, has_linear_top: bool) -> DeepBeliefNet:
+    machines = belief_layers(
+        [n_values * recipe.grid**2, *_widths(recipe)],
+        has_linear_top=has_linear_top,
+        n_chains=recipe.batch_size if recipe.persistent_chains else 0,
+        target=recipe.sparsity_target,
+        sparsity=recipe.sparsity_factor,
+    )
+    return DeepBeliefNet(machines)
+
+
+def _unrolled(
+    table: nn.Embedding,
+    encoder: nn.Module,
+    decoder: nn.Module,
+    recipe: Recipe,
+    net: DeepBeliefNet | WakeSleepNet,
+) -> SelfEncoder:
+    return SelfEncoder(
+        table, encoder, decoder, code_dim=recipe.code_dim, outputs="sigmoid", net=net
+    )
+
+
+def _widths(recipe: Recipe) -> list[int]:
+    return [*[recipe.hidden_dim] * recipe.hidden_layers, recipe.code_dim]
 
 
 _BUILDERS: Final[dict[str, Callable[[nn.Embedding, int, Recipe], SelfEncoder]]] = {
     "convolutional": _convolutional,
     "dense": _dense,
+    "denoising": _convolutional,
+    "sparse": _sparse,
+    "k-sparse": _k_sparse,
+    "stacked": _stacked,
+    "belief": _belief,
+    "wake-sleep": _wake_sleep,
+    "binary": _binary,
 }

@@ -1,6 +1,6 @@
 """The first stage: the self-encoder learns the label maps alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -8,8 +8,9 @@ from torch import Generator, Tensor
 
 from lookalike.arrays import VOID
 from lookalike.learning.augmentation import random_views, view_label_maps
+from lookalike.learning.corruption import corrupt
 from lookalike.learning.held_out import HeldOut
-from lookalike.learning.losses import value_weights
+from lookalike.learning.losses import Scalar, value_weights
 from lookalike.learning.pictures import Pictures, blocks
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.stages import Averages, Material, Steps, make_optimizer, whole_views
@@ -30,6 +31,8 @@ class SelfEncoderStage:
         self.optimizer = make_optimizer([self_encoder], material)
         n_steps = n_epochs * material.steps_per_epoch
         self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
+        is_denoising = material.recipe.self_encoder == "denoising"
+        self._corruption = material.recipe.corruption_share if is_denoising else 0.0
 
     def label(self, epoch: int) -> str:
         """Return the name shown to people."""
@@ -41,12 +44,9 @@ class SelfEncoderStage:
         averages = Averages(task)
         first = epoch * self.material.steps_per_epoch
         for step, positions in enumerate(self.material.batches(generator), start=first):
-            shown = self._views(positions, generator)
-            with self.material.device.autocast():
-                _, logits = self.self_encoder(shown)
-            loss = self.self_encoder.loss(logits, shown)
-            self._steps.take(loss, step)
-            averages.add({"map_loss": loss}, len(positions))
+            losses = self._losses(random_label_maps(self.material, positions, generator), generator)
+            self._steps.take(torch.stack(list(losses.values())).sum(), step)
+            averages.add(losses, len(positions))
         return averages.means()
 
     def measure(self, limit: int | None) -> dict[str, float]:
@@ -57,35 +57,54 @@ class SelfEncoderStage:
         """Fix the z-score to the training set."""
         calibrate(self.self_encoder, self.material)
 
-    def _views(self, positions: Int64[Tensor, " batch"], generator: Generator) -> Tensor:
-        recipe = self.material.recipe
-        views = random_views(len(positions), recipe.smallest_crop, generator)
-        label_maps = self.material.pictures.take_label_maps(positions)
-        return view_label_maps(label_maps, views, recipe.grid).to(self.material.device.name)
+    def _losses(
+        self, shown: UInt8[Tensor, "batch grid grid"], generator: Generator
+    ) -> dict[str, Scalar]:
+        device, given = self.material.device, shown
+        if self._corruption > 0:
+            n_values = len(self.self_encoder.weights)
+            given = corrupt(shown, self._corruption, n_values, generator)
+        with device.autocast():
+            _, losses = self.self_encoder.losses(given.to(device.name), shown.to(device.name))
+        return losses
+
+
+def random_label_maps(
+    material: Material, positions: Int64[Tensor, " batch"], generator: Generator
+) -> UInt8[Tensor, "batch grid grid"]:
+    """Return random views of label maps, on the CPU."""
+    views = random_views(len(positions), material.recipe.smallest_crop, generator)
+    label_maps = material.pictures.take_label_maps(positions)
+    return view_label_maps(label_maps, views, material.recipe.grid)
+
+
+def over_training_maps(
+    material: Material, function: Callable[[Tensor], Tensor]
+) -> Iterator[Tensor]:
+    """Give what a function makes of all training maps, batch by batch.
+
+    Maps are shown whole and, as that is learned too, mirrored.
+    """
+    for positions in blocks(len(material.pictures)):
+        label_maps = material.pictures.take_label_maps(positions)
+        for is_mirrored in (False, True):
+            views = whole_views(len(positions), is_mirrored=is_mirrored)
+            shown = view_label_maps(label_maps, views, material.recipe.grid)
+            yield function(shown.to(material.device.name))
 
 
 @torch.no_grad()
 def calibrate(
     self_encoder: SelfEncoder, material: Material
 ) -> tuple[Float[Tensor, " code_dim"], Float[Tensor, " code_dim"]]:
-    """Z-score codes over the training maps and, as they are learned too, their mirror images.
+    """Z-score codes over the training maps and their mirror images.
 
     Returns:
         Mean and deviation that the codes had before.
     """
     self_encoder.eval()
-    device = material.device.name
-    codes = [self_encoder.encode(shown.to(device)) for shown in whole_label_maps(material)]
+    codes = list(over_training_maps(material, self_encoder.encode))
     return self_encoder.calibrate(torch.cat(codes))
-
-
-def whole_label_maps(material: Material) -> Iterator[UInt8[Tensor, "block grid grid"]]:
-    """Give all training maps on the self-encoder's grid in blocks, as they are and mirrored."""
-    for positions in blocks(len(material.pictures)):
-        label_maps = material.pictures.take_label_maps(positions)
-        for is_mirrored in (False, True):
-            views = whole_views(len(positions), is_mirrored=is_mirrored)
-            yield view_label_maps(label_maps, views, material.recipe.grid)
 
 
 def count_values(pictures: Pictures, n_classes: int) -> Int64[Tensor, " values"]:

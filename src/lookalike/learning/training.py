@@ -26,6 +26,7 @@ from lookalike.learning.external_features import with_features
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.history import CURVES, HISTORY, Row, draw_curves, history_text
 from lookalike.learning.joint_training import NetworkStage
+from lookalike.learning.map_layers import layer_stages
 from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import fingerprint, load_pictures, split_positions
 from lookalike.learning.pooled_masks import build_pooled_masks, fit_pooled_masks
@@ -390,5 +391,7 @@ def _stages(
     )
     if self_encoder is not None and material.recipe.learns_self_encoder:
         epochs = material.recipe.self_encoder_epochs_for(n)
-        stages.insert(0, SelfEncoderStage(self_encoder, material, held_out, epochs))
+        first = layer_stages(self_encoder, material, held_out)
+        whole = SelfEncoderStage(self_encoder, material, held_out, epochs)
+        stages = [*first, whole, *stages]
     return stages
