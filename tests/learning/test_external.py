@@ -155,7 +155,15 @@ def test_encoder_and_heads_become_one_file_that_any_collection_can_use(tmp_path,
     assert (model.card.content_dim, model.card.code_dim) == (12, 8)
 
 
-@pytest.mark.parametrize("opset", [11, 13, 19, pytest.param(21, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "opset",
+    [
+        11,
+        pytest.param(13, marks=pytest.mark.slow),
+        pytest.param(19, marks=pytest.mark.slow),
+        pytest.param(21, marks=pytest.mark.slow),
+    ],
+)
 def test_encoders_of_other_opsets_are_joined_too(tmp_path, opset):
     path = write_encoder(tmp_path / "encoder.onnx", opset=opset)
     recipe = replace(RECIPE, backbone=str(path), epochs=1, code_weight=0.0)
@@ -188,6 +196,7 @@ def test_heads_learn_from_mirror_images_whose_codes_are_mirrored(tmp_path):
     assert card.measured["predicted_miou"] > 0.2
 
 
+@pytest.mark.slow
 def test_a_run_with_another_encoder_is_not_resumed(tmp_path):
     path = write_encoder(tmp_path / "encoder.onnx")
     recipe = replace(RECIPE, backbone=str(path))

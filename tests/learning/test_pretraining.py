@@ -151,7 +151,7 @@ def test_the_log_and_the_card_tell_of_pre_training(pretrained):
     assert card.training_data["epochs"]["network"] == 1
 
 
-@pytest.mark.parametrize("n_pictures", [10, 40])
+@pytest.mark.parametrize("n_pictures", [pytest.param(10, marks=pytest.mark.slow), 40])
 def test_pre_training_continues_to_the_same_bits(pretrained, tmp_path, n_pictures):
     _, whole, recipe = pretrained
     out = tmp_path / "toy"
@@ -169,6 +169,7 @@ class StopAfterAnything(StopAfter):
         return self
 
 
+@pytest.mark.slow
 def test_pre_training_changes_what_is_learned(pretrained, tmp_path):
     _, whole, recipe = pretrained
     learn(boxes(20), tmp_path / "toy", replace(recipe, pretraining=None, pretraining_epochs=None))

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -132,7 +133,9 @@ class LocalResponseNorm(nn.Module):
         """Return the feature map with each value divided as above."""
         n = feature_map.shape[1]
         around = _LRN_MAPS // 2
-        squares = nn.functional.pad(feature_map.float().square(), (0, 0, 0, 0, around, around))
+        squares = feature_map.float().square()
+        nothing = torch.zeros_like(squares[:, :around])
+        squares = torch.cat([nothing, squares, nothing], dim=1)
         total = squares[:, :n]
         for shift in range(1, _LRN_MAPS):
             total = total + squares[:, shift : shift + n]
