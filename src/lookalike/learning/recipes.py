@@ -97,7 +97,8 @@ class Recipe:
             or the `squared` error of linear outputs.
         corruption: Share of a label map that the `denoising` self-encoder does not get to see,
             and of the input of each layer of a `stacked` one while it learns alone; `None` takes
-            a quarter for `denoising` and nothing for `stacked`.
+            a quarter for `denoising` and nothing for `stacked`. Codes that the network learns are
+            always those of whole maps.
         sparsity_target: ρ, the mean activation each unit of a sparse code is drawn to.
         sparsity_weight: β of the penalty `β Σ KL(ρ‖ρ̂)`; `None` takes 3 for `sparse` and nothing
             for belief nets.
