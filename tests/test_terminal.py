@@ -185,7 +185,7 @@ def test_no_hits_are_shown_as_a_table_without_rows(capsys):
     assert capsys.readouterr().out.split() == ["rank", "id", "score", "path"]
 
 
-def test_what_a_selection_cost_is_told_in_three_lines(capsys):
+def test_what_a_selection_cost_and_saved_is_told(capsys):
     report = SelectReport(
         path=Path("c-forward-64.lookalike"),
         model="tiny@1+2",
@@ -205,7 +205,8 @@ def test_what_a_selection_cost_is_told_in_three_lines(capsys):
         n_bytes={"embeddings": (4 << 20, 1 << 20), "index": (5 << 20, 0)},
     )
     showing.show_selection(report)
-    out = " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr()
+    out = " ".join(told.out.split())
     assert (
         "64 of 256 dimensions by forward, mean over labels, from 586 pictures of coco#train" in out
     )
@@ -214,4 +215,4 @@ def test_what_a_selection_cost_is_told_in_three_lines(capsys):
     )
     assert "0.149 on pictures that the search did not see (0.228 on those that it did)" in out
     assert "embeddings of content 4.00 MiB → 1.00 MiB" in out
-    assert "shrunken collection: c-forward-64.lookalike" in out
+    assert "shrunken collection: c-forward-64.lookalike" in told.err
