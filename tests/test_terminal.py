@@ -2,6 +2,7 @@ import io
 import json
 import re
 import threading
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from lookalike import showing
 from lookalike.ingest import IngestReport, Trouble
 from lookalike.progress import Progress
+from lookalike.selecting import SelectReport
 from lookalike.terminal import Bars, say, show_error, show_json, show_table
 
 
@@ -161,6 +163,7 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
     status = {
         "path": "c.lookalike",
         "model": "tiny@1",
+        "selection": None,
         "images": 400,
         "files": {"indexed": 400, "failed": 0},
         "folders": [f"/photos/{number}" for number in range(25)],
@@ -180,3 +183,36 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
 def test_no_hits_are_shown_as_a_table_without_rows(capsys):
     showing.show_hits({"hits": []})
     assert capsys.readouterr().out.split() == ["rank", "id", "score", "path"]
+
+
+def test_what_a_selection_cost_and_saved_is_told(capsys):
+    report = SelectReport(
+        path=Path("c-forward-64.lookalike"),
+        model="tiny@1+2",
+        facts={
+            **{"method": "forward", "dims": 64, "of": 256, "aggregate": "mean"},
+            **{"dataset": "coco#train", "n_pictures": 586},
+            "explained": {"searched": 0.2279, "nested": 0.1489},
+            "measured": {
+                "n_queries": 314,
+                "mean_average_precision": {"before": 0.4464, "after": 0.4483},
+                "difference": 0.0019,
+                "difference_interval": [-0.0004, 0.0041],
+                "p_value": 0.0737,
+            },
+        },
+        columns=(1, 2),
+        n_bytes={"embeddings": (4 << 20, 1 << 20), "index": (5 << 20, 0)},
+    )
+    showing.show_selection(report)
+    told = capsys.readouterr()
+    out = " ".join(told.out.split())
+    assert (
+        "64 of 256 dimensions by forward, mean over labels, from 586 pictures of coco#train" in out
+    )
+    assert (
+        "0.446 → 0.448, difference +0.002 [-0.000, +0.004], p 0.0737, on 314 other pictures" in out
+    )
+    assert "0.149 on pictures that the search did not see (0.228 on those that it did)" in out
+    assert "embeddings of content 4.00 MiB → 1.00 MiB" in out
+    assert "shrunken collection: c-forward-64.lookalike" in told.err
