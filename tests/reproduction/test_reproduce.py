@@ -79,7 +79,7 @@ def test_the_report_says_what_the_paper_says_beside_each_part(done):
         assert words.title in page
         assert words.paper in page
     assert page.count("<h2>") == len(WORDINGS)
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page
     for path in done.report.parent.glob("*.png"):
         with Image.open(path) as image:
             assert image.width > 400
