@@ -149,7 +149,10 @@ def test_a_frozen_trunk_stays_as_it_is_and_the_heads_go_on(monkeypatch, tmp_path
     assert torch.equal(early["code_head.weight"], trunk["code_head.weight"])
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "frozen trunk")) for name in VARIANTS],
+)
 def test_a_stopped_variant_goes_on_to_the_same_bits(trained, tmp_path, name):
     out = tmp_path / "m"
     with pytest.raises(Stopped):
@@ -164,8 +167,7 @@ def test_a_stopped_variant_goes_on_to_the_same_bits(trained, tmp_path, name):
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_without_label_maps_a_variant_learns_labels_alone(tmp_path, name):
-    card = learn(single_boxes(20), tmp_path / "m", recipe(name, epochs=1))
+def test_without_label_maps_labels_are_learned_alone(tmp_path):
+    card = learn(single_boxes(20), tmp_path / "m", recipe("frozen trunk", epochs=1))
     assert not card.has_layout
     assert card.training_data["epochs"] == {"network": 1}

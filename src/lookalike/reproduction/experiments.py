@@ -59,9 +59,7 @@ _BLOCK: Final = 64
 def figure_3(plan: Plan, progress: Progress) -> dict[str, Any]:
     """Softmax regression on the first pixels and on pixels drawn at random."""
     pixels, labels = framed_digits()
-    curve = pixel_subset_curve(
-        pixels, labels, plan.dims, n_draws=plan.n_draws, seed=plan.seeds[0], progress=progress
-    )
+    curve = pixel_subset_curve(pixels, labels, plan.dims, n_draws=plan.n_draws, progress=progress)
     found = {key: np.asarray(value).tolist() for key, value in _fields(curve).items()}
     return {**found, "n_pictures": len(labels)}
 

@@ -125,11 +125,13 @@ def open_data(workspace: Workspace, plan: Plan, progress: Progress) -> Data:
     """Open the pictures to learn from, and decode the gallery once for all models.
 
     Raises:
-        DatasetError: If the gallery has other classes, or too few pictures.
+        DatasetError: If the gallery has other classes or too few pictures, or if pictures or labels
+            have changed since the folder was begun.
         MissingExtraError: If PyTorch is not installed.
     """
     try:
-        from lookalike.learning.pictures import load_pictures  # noqa: PLC0415 - PyTorch is an extra
+        # PyTorch is an extra, which Figure 3 can do without.
+        from lookalike.learning.pictures import fingerprint, load_pictures  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "learn", "learning") from error
     learned, gallery = _open_sets(workspace, plan, progress)
@@ -137,6 +139,14 @@ def open_data(workspace: Workspace, plan: Plan, progress: Progress) -> Data:
         raise DatasetError(
             f"{gallery.name} has other classes than {learned.name}; "
             "judge by pictures that have the same classes in the same order"
+        )
+    now = {s.name: fingerprint(s, range(len(s))) for s in (learned, gallery)}
+    begun = workspace.cell("data", lambda: now)
+    if begun != now:
+        changed = [name for name, digest in now.items() if begun.get(name) != digest]
+        raise DatasetError(
+            f"{' and '.join(changed)} changed since {workspace.folder} was begun; put the pictures "
+            "and labels back as they were, or choose another folder with --out"
         )
     pictures = load_pictures(
         gallery,

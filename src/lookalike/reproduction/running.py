@@ -22,6 +22,7 @@ from lookalike.reproduction.plan import (
 )
 from lookalike.reproduction.report import write_report
 from lookalike.reproduction.workspace import Workspace, file_name, open_workspace
+from lookalike.storage.lock import WriterLock
 
 _Cell: TypeAlias = tuple[str, str, Callable[[], dict[str, Any]]]
 
@@ -68,11 +69,19 @@ def reproduce(folder: Path, plan: Plan, *, progress: Progress = SILENT) -> Repro
     Raises:
         UsageError: If the folder is something else, or was begun with another plan.
         DatasetError: If the data set does not serve.
+        CollectionLockedError: If another process is at work in the folder.
         MissingExtraError: If PyTorch is not installed and something is to be learned.
         EnvironmentFault: If the disk is full or the device is not there.
     """
     started = time.monotonic()
     workspace = open_workspace(folder, plan)
+    with WriterLock(folder):
+        findings, report = _run(workspace, plan, progress)
+    return Reproduction(findings, folder, report, time.monotonic() - started)
+
+
+def _run(workspace: Workspace, plan: Plan, progress: Progress) -> tuple[Findings, Path]:
+    workspace.sweep()
     findings = Findings(plan)
     if "figure3" in plan.sections:
         findings.figure_3 = workspace.cell("figure3", lambda: experiments.figure_3(plan, progress))
@@ -81,8 +90,7 @@ def reproduce(folder: Path, plan: Plan, *, progress: Progress = SILENT) -> Repro
         data = open_data(workspace, plan, progress)
         findings.describe(data)
         _Work(workspace, plan, data, findings, progress).run()
-    report = write_report(workspace, findings, data)
-    return Reproduction(findings, folder, report, time.monotonic() - started)
+    return findings, write_report(workspace, findings, data)
 
 
 @dataclass(slots=True)

@@ -47,6 +47,11 @@ class Workspace:
         """Folder of the report."""
         return self.folder / "report"
 
+    def sweep(self) -> None:
+        """Remove what a killed process left; only for the one that may write here."""
+        for place in (self.folder, self.embeddings, self.cells, self.report):
+            sweep(place)
+
     def cell(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return a result that was computed before, or compute it and keep it.
 
@@ -87,7 +92,6 @@ def open_workspace(folder: Path, plan: Plan) -> Workspace:
     try:
         for place in (folder, workspace.models, workspace.embeddings, workspace.cells):
             place.mkdir(parents=True, exist_ok=True)
-            sweep(place)
     except OSError as error:
         raise environment_fault(error, f"{folder} could not be made") from error
     write_atomically(marker, f"{json.dumps(wanted, indent=1)}\n".encode())
