@@ -98,7 +98,10 @@ def test_every_layer_has_a_decoder_that_gives_back_its_input_shape(name, n_layer
             x = above
 
 
-@pytest.mark.parametrize(("backbone", "index"), [("residual", 0), ("residual", 1), ("alexnet", 5)])
+@pytest.mark.parametrize(
+    ("backbone", "index"),
+    [("residual", 0), ("residual", 1), pytest.param("alexnet", 5, marks=pytest.mark.slow)],
+)
 def test_a_layer_learns_to_restore_what_is_below_and_moves_nothing_else(pictures, backbone, index):
     whole = material(pictures, backbone=backbone)
     torch.manual_seed(0)
