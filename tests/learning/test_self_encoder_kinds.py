@@ -38,9 +38,10 @@ LAYERED = {
     "wake-sleep": {"self_encoder": "wake-sleep", "layer_epochs": 80},
     "fantasy": {"self_encoder": "wake-sleep", "layer_epochs": 80, "sleep_phase": "fantasy"},
 }
+SLOW = ("stacked, tied, denoising", "fantasy")
 
 
-def trained(recipe, maps, n_steps=100):
+def trained(recipe, maps, n_steps=70):
     """A self-encoder after so many steps on all maps at once."""
     self_encoder = self_encoder_of(recipe).train()
     optimizer = Muon([self_encoder], learning_rate=0.02, weight_decay=0.0)
@@ -62,7 +63,13 @@ def test_each_kind_overfits_twelve_maps(changes):
     assert share_right(trained(small_recipe(grid=8, **changes), maps), maps) > 0.99
 
 
-@pytest.mark.parametrize("changes", LAYERED.values(), ids=LAYERED.keys())
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, changes in LAYERED.items()
+    ],
+)
 def test_each_kind_that_learns_layer_by_layer_overfits_twelve_maps(changes):
     maps = box_maps(12, grid=8)
     maps = torch.cat([maps, maps.flip(2)])  # mirror images are learned too

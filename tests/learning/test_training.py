@@ -312,7 +312,6 @@ ALL_KINDS = [
     {"self_encoder": "binary"},
     {"self_encoder": "stacked", "hidden_dim": 12, "layer_epochs": 1, "corruption": 0.2},
     {"self_encoder": "belief", "hidden_dim": 12, "layer_epochs": 1, "persistent_chains": True},
-    {"self_encoder": "wake-sleep", "hidden_dim": 12, "layer_epochs": 1},
     {"self_encoder": "wake-sleep", "hidden_dim": 12, "layer_epochs": 1, "sleep_phase": "fantasy"},
 ]
 
@@ -347,7 +346,12 @@ LAYERS = ["map layer 1", "map layer 2", "map layer 3"]
     [
         ({"self_encoder": "stacked", "corruption": 0.2}, LAYERS, 40),
         pytest.param({"self_encoder": "belief"}, LAYERS, 90, marks=pytest.mark.slow),
-        ({"self_encoder": "belief", "persistent_chains": True}, LAYERS, 50),
+        pytest.param(
+            {"self_encoder": "belief", "persistent_chains": True},
+            LAYERS,
+            50,
+            marks=pytest.mark.slow,
+        ),
         ({"self_encoder": "wake-sleep"}, [*LAYERS, "wake-sleep"], 100),
         pytest.param({"self_encoder": "denoising"}, [], 24, marks=pytest.mark.slow, id="denoising"),
     ],

@@ -19,6 +19,9 @@ from lookalike.index.exact import RowsIndex, exact_hits, refuse_list_order
 from lookalike.index.fast_scan import FEW_PASS, refined
 from lookalike.index.rows import Rows
 
+BINARY_REFINE: Final = 16
+"""Candidates for each hit where rows are bits and a query is not, as when it was predicted."""
+
 
 @final
 class HammingIndex(RowsIndex):
@@ -85,7 +88,3 @@ class HammingIndex(RowsIndex):
             candidates = self._codes.within_radius(query, wanted, passing)
         depth = k if finds_all else refined(k, self.facts)
         return self.rows.best(query, self._codes.nearest(query, depth, candidates), k)
-
-
-BINARY_REFINE: Final = 16
-"""Candidates for each hit where rows are bits and a query is not, as when it was predicted."""
