@@ -1,6 +1,7 @@
 """Backbones: pixels in, a feature map out."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -13,6 +14,7 @@ _SMALLEST_SIDE: Final = 6
 
 _WIDTHS: Final = (32, 64, 128, 192, 256)
 """Channels at a half, a quarter, … of the picture's side."""
+_WIDE: Final = (40, 80, 160, 224, 320)
 
 
 class ResidualBackbone(nn.Module):
@@ -27,10 +29,10 @@ class ResidualBackbone(nn.Module):
         side: Height and width of the feature map.
     """
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, image_size: int, all_widths: tuple[int, ...] = _WIDTHS) -> None:
         super().__init__()
         n_stages = _count_stages(image_size)
-        widths = _WIDTHS[: n_stages + 1]
+        widths = all_widths[: n_stages + 1]
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
@@ -77,5 +79,8 @@ def _count_stages(image_size: int) -> int:
     return n_stages
 
 
-BACKBONES: Final[dict[str, Callable[[int], ResidualBackbone]]] = {"residual": ResidualBackbone}
+BACKBONES: Final[dict[str, Callable[[int], ResidualBackbone]]] = {
+    "residual": ResidualBackbone,
+    "residual-wide": partial(ResidualBackbone, all_widths=_WIDE),
+}
 """Name in a recipe → what builds it for a side of the input in pixels."""

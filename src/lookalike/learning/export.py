@@ -8,16 +8,15 @@ from typing import Final
 
 import jaxtyping
 import numpy as np
-import onnxruntime
 import torch
 from jaxtyping import Float, UInt8
-from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.atomic import sync_folder
 from lookalike.errors import ModelError
 from lookalike.failpoints import failpoint
+from lookalike.learning.half_weights import halve_weights, run_file, smallest_cosine
 from lookalike.learning.network import Network
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.model_folder import NETWORK, SELF_DECODER, SELF_ENCODER, ModelCard, write_card
@@ -31,16 +30,17 @@ _SMALLEST_COSINE: Final = 0.9999
 class ExportedNetwork(nn.Module):
     """The network as others call it: picture bytes in, embeddings and probabilities out."""
 
-    def __init__(self, network: Network, is_single_label: bool) -> None:
+    def __init__(self, network: Network, is_single_label: bool, n_labels: int) -> None:
         super().__init__()
         self.network = network
         self.is_single_label = is_single_label
+        self.n_labels = n_labels
 
     def forward(self, images: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
         """Return content, layout (if there is a code head) and label probabilities."""
         predicted = self.network(images.permute(0, 3, 1, 2).float())
         content = functional.normalize(predicted.content, dim=1)
-        logits = predicted.label_logits
+        logits = predicted.label_logits[:, : self.n_labels]
         labels = logits.softmax(dim=1) if self.is_single_label else logits.sigmoid()
         if predicted.code is None:
             return content, labels
@@ -77,6 +77,8 @@ def export_model(
     self_encoder: SelfEncoder | None,
     *,
     is_single_label: bool,
+    n_labels: int,
+    has_half_weights: bool,
     pixels: UInt8[Tensor, "batch size size 3"],
     label_maps: UInt8[Tensor, "batch grid grid"] | None,
 ) -> dict[str, float]:
@@ -87,11 +89,14 @@ def export_model(
         network: The trained network, on the CPU.
         self_encoder: The trained self-encoder, on the CPU; `None` without self-encoding.
         is_single_label: Whether labels are a softmax.
+        n_labels: How many of the network's classes, the first ones, are exported.
+        has_half_weights: Whether weights are rounded to float16 and stored so.
         pixels: Pictures to compare on, at least one.
         label_maps: Label maps to compare on; needed with a self-encoder.
 
     Returns:
-        `parity_max_difference` and `parity_min_cosine` over all outputs.
+        `parity_max_difference` and `parity_min_cosine` over all outputs; for rounded weights
+        also `rounding_max_difference` and `rounding_min_cosine`.
 
     Raises:
         ModelError: If an exported file computes something else.
@@ -99,7 +104,7 @@ def export_model(
     has_code = self_encoder is not None
     outputs = ["content", "layout", "labels"] if has_code else ["content", "labels"]
     parts: list[tuple[str, nn.Module, str, Tensor, list[str]]] = [
-        (NETWORK, ExportedNetwork(network, is_single_label), "images", pixels, outputs)
+        (NETWORK, ExportedNetwork(network, is_single_label, n_labels), "images", pixels, outputs)
     ]
     if self_encoder is not None and label_maps is not None:
         with torch.no_grad():
@@ -108,16 +113,19 @@ def export_model(
             (SELF_ENCODER, ExportedEncoder(self_encoder), "label_maps", label_maps, ["code"]),
             (SELF_DECODER, ExportedDecoder(self_encoder), "code", codes, ["probabilities"]),
         ]
-    differences, cosines = [], []
+    figures: dict[str, float] = {}
     for name, module, input_name, example, output_names in parts:
         _write_onnx(folder / name, module.eval(), input_name, example, output_names)
-        difference, cosine = compare(folder / name, module, input_name, example)
-        differences.append(difference)
-        cosines.append(cosine)
-    return {
-        "parity_max_difference": max(differences),
-        "parity_min_cosine": min(cosines),
-    }
+        _keep_worst(figures, "parity", compare(folder / name, module, input_name, example))
+        if has_half_weights:
+            _keep_worst(figures, "rounding", halve_weights(folder / name, input_name, example))
+    return figures
+
+
+def _keep_worst(figures: dict[str, float], what: str, found: tuple[float, float]) -> None:
+    difference, cosine = f"{what}_max_difference", f"{what}_min_cosine"
+    figures[difference] = max(figures.get(difference, 0.0), found[0])
+    figures[cosine] = min(figures.get(cosine, 1.0), found[1])
 
 
 def _write_onnx(
@@ -159,13 +167,10 @@ def compare(path: Path, module: nn.Module, input_name: str, example: Tensor) -> 
     """
     expected = module(example)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    found = session.run(None, {input_name: example.numpy()})
+    found = run_file(path, input_name, example)
     pairs = [(a, b.numpy()) for a, b in zip(found, expected, strict=True)]
     difference = max(float(np.abs(a - b).max()) for a, b in pairs)
-    cosine = min(_smallest_cosine(a, b) for a, b in pairs)
+    cosine = min(smallest_cosine(a, b) for a, b in pairs)
     if not (difference <= _TOLERANCE and cosine >= _SMALLEST_COSINE):
         raise ModelError(
             f"{path.name} differs from the trained network by {difference:.2g} "
@@ -173,12 +178,6 @@ def compare(path: Path, module: nn.Module, input_name: str, example: Tensor) -> 
             "train in float32 or report this with the recipe"
         )
     return difference, cosine
-
-
-def _smallest_cosine(a: Float[ndarray, "..."], b: Float[ndarray, "..."]) -> float:
-    rows_a, rows_b = a.reshape(len(a), -1).astype(float), b.reshape(len(b), -1).astype(float)
-    lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
-    return float(((rows_a * rows_b).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
 
 
 def publish(temporary: Path, out: Path, card: ModelCard) -> ModelCard:

@@ -16,6 +16,7 @@ CURVES: Final = "curves.png"
 
 _COLUMNS: Final = (
     "stage", "epoch", "loss", "label_loss", "code_loss", "map_loss", "predicted_map_loss",
+    "teacher_loss", "similarity_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f",
     "learning_rate", "seconds",
@@ -27,6 +28,8 @@ _LOSSES: Final = {
     "code_loss": ("code", "#00798c"),
     "map_loss": ("label map", "#edae49"),
     "predicted_map_loss": ("label map, predicted", "#8d6a9f"),
+    "teacher_loss": ("teacher", "#5f7a3a"),
+    "similarity_loss": ("neighbors", "#8a5a44"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),

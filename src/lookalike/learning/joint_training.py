@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor, nn
 
+from lookalike.arrays import VOID
 from lookalike.learning.augmentation import (
     jitter_colors,
     random_views,
@@ -12,12 +13,13 @@ from lookalike.learning.augmentation import (
 )
 from lookalike.learning.devices import derive_seed
 from lookalike.learning.held_out import HeldOut
-from lookalike.learning.losses import Scalar, code_loss, label_loss
+from lookalike.learning.losses import Scalar, code_loss
 from lookalike.learning.network import Network
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.self_encoding import calibrate
 from lookalike.learning.stages import Averages, Material, Steps, make_optimizer
+from lookalike.learning.teachers import Teacher
 from lookalike.progress import Task
 
 
@@ -41,11 +43,13 @@ class NetworkStage:
         material: Material,
         held_out: HeldOut,
         n_epochs: int,
+        teacher: Teacher | None = None,
     ) -> None:
-        self.network, self.self_encoder = network, self_encoder
+        self.network, self.self_encoder, self.teacher = network, self_encoder, teacher
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
         self.title = _title(self_encoder is not None, material.pictures.label_maps is not None)
-        modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
+        learned = [network, self_encoder, teacher]
+        modules: list[nn.Module] = [module for module in learned if module is not None]
         self.optimizer = make_optimizer(modules, material)
         n_steps = n_epochs * material.steps_per_epoch
         self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
@@ -87,8 +91,13 @@ class NetworkStage:
             self.network.rescale_code(*calibrate(self.self_encoder, self.material))
 
     def _total(self, losses: dict[str, Scalar]) -> Scalar:
-        weight = self.material.recipe.code_weight
-        weights = {"code_loss": weight, "predicted_map_loss": weight}
+        recipe = self.material.recipe
+        weights = {
+            "code_loss": recipe.code_weight,
+            "predicted_map_loss": recipe.code_weight,
+            "teacher_loss": recipe.teacher_weight,
+            "similarity_loss": recipe.teacher_weight,
+        }
         return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
     def _losses(
@@ -97,24 +106,41 @@ class NetworkStage:
         material = self.material
         views = random_views(len(positions), material.recipe.smallest_crop, generator)
         images = self._images(positions, views, generator)
-        labels = material.pictures.take_labels(positions).to(material.device.name)
         with material.device.autocast():
             predicted = self.network(images)
-        losses = {
-            "label_loss": label_loss(predicted.label_logits, labels, material.is_single_label)
-        }
+        losses = {"label_loss": material.label_loss(predicted.label_logits, positions)}
+        if self.teacher is not None:
+            losses |= self.teacher.losses(predicted.content, self.teacher.target(images))
         if self.self_encoder is None:
             return losses
         if self._codes.noise is not None:
             noise = self._codes.noise[positions].to(material.device.name)
             return losses | {"code_loss": code_loss(predicted.code, noise)}
-        label_maps = material.pictures.take_label_maps(self._codes.sources[positions])
-        shown = view_label_maps(label_maps, views, material.recipe.grid).to(material.device.name)
+        return losses | self._code_losses(predicted.code, positions, views, is_joint=is_joint)
+
+    def _code_losses(
+        self,
+        predicted: Float[Tensor, "batch code_dim"],
+        positions: Int64[Tensor, " batch"],
+        views: Float[Tensor, "batch 2 3"],
+        *,
+        is_joint: bool,
+    ) -> dict[str, Scalar]:
+        """Losses over the pictures of the batch that have a label map; nothing for fewer than 2."""
+        material, self_encoder = self.material, self.self_encoder
+        device = material.device.name
+        label_maps = material.pictures.take_label_maps(self._codes.sources[positions]).to(device)
+        shown = view_label_maps(label_maps, views.to(device), material.recipe.grid)
+        if material.is_partly_mapped:
+            is_mapped = (shown != VOID).flatten(1).any(dim=1)
+            predicted, shown = predicted[is_mapped], shown[is_mapped]
+        if self_encoder is None or len(shown) < 2:
+            return {}
         if is_joint:
-            return losses | self._joint_losses(self.self_encoder, predicted.code, shown)
+            return self._joint_losses(self_encoder, predicted, shown)
         with torch.no_grad(), material.device.autocast():
-            code = self.self_encoder.encode(shown)
-        return losses | {"code_loss": code_loss(predicted.code, code)}
+            code = self_encoder.encode(shown)
+        return {"code_loss": code_loss(predicted, code)}
 
     def _joint_losses(
         self,

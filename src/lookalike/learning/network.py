@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lookalike.learning.backbones import BACKBONES, ResidualBackbone
+from lookalike.learning.colors import LearnedPalette
 from lookalike.learning.recipes import Recipe
 
 _MEAN: Final = (121.0, 115.0, 104.0)
@@ -45,13 +46,20 @@ class Network(nn.Module):
     mean: Float[Tensor, "1 3 1 1"]
 
     def __init__(
-        self, backbone: ResidualBackbone, n_classes: int, content_dim: int, code_dim: int
+        self,
+        backbone: ResidualBackbone,
+        n_classes: int,
+        content_dim: int,
+        code_dim: int,
+        palette_bins: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.palette = LearnedPalette(palette_bins) if palette_bins else None
         self.label_features = _features(backbone, _LABEL_CHANNELS)
         self.projection = nn.Sequential(
-            nn.Linear(2 * _LABEL_CHANNELS, content_dim, bias=False), nn.BatchNorm1d(content_dim)
+            nn.Linear(2 * _LABEL_CHANNELS + palette_bins, content_dim, bias=False),
+            nn.BatchNorm1d(content_dim),
         )
         self.label_head = nn.Linear(content_dim, n_classes)
         self.code_features: nn.Module | None = None
@@ -63,10 +71,13 @@ class Network(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
         """Return the prediction for RGB images with values from 0 to 255."""
-        shared = self.backbone((images - self.mean) / _DEVIATION)
+        normalized = (images - self.mean) / _DEVIATION
+        shared = self.backbone(normalized)
         feature_map = self.label_features(shared)
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([feature_map.mean(dim=(2, 3)), feature_map.amax(dim=(2, 3))], dim=1)
+        if self.palette is not None:
+            pooled = torch.cat([pooled, self.palette(normalized).to(pooled.dtype)], dim=1)
         content = self.projection(pooled)
         return Prediction(content.float(), self.label_head(content).float(), self._code(shared))
 
@@ -102,7 +113,7 @@ def build_network(n_classes: int, recipe: Recipe, *, has_code: bool) -> Network:
     """
     backbone = BACKBONES[recipe.backbone](recipe.image_size)
     code_dim = recipe.code_dim if has_code else 0
-    return Network(backbone, n_classes, recipe.content_dim, code_dim)
+    return Network(backbone, n_classes, recipe.content_dim, code_dim, recipe.palette_bins)
 
 
 def _features(backbone: ResidualBackbone, n_channels: int) -> nn.Module:

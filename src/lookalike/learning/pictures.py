@@ -7,10 +7,11 @@ keeps in memory what fits and drops the rest.
 
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -23,11 +24,12 @@ from torch import Tensor
 from lookalike.arrays import VOID, LabelMap, Pixels
 from lookalike.datasets.base import Dataset, LabeledImage
 from lookalike.datasets.label_maps import shrink_label_maps
+from lookalike.datasets.union import n_targets_of, sources_of
 from lookalike.errors import DatasetError, ImageError
 from lookalike.images.decoding import PREPROCESS_VERSION, decode
 from lookalike.progress import Progress
 
-_DECODERS: Final = 2
+_DECODERS: Final = min(8, os.cpu_count() or 1)
 _AHEAD: Final = 32
 """Pictures decoded ahead of the one being written: bounds memory."""
 
@@ -41,19 +43,27 @@ class Pictures:
         label_maps: Label maps, mapped from a file; `None` where the data set has none.
         labels: Which classes each picture has.
         unreadable: Names of pictures left out, with the reason.
+        source: Which of the joined data sets each picture is from.
+        known: Which classes each of these sets can tell.
+        is_single: Whether pictures of each set have exactly one of them.
     """
 
-    pixels: UInt8[ndarray, "items side side 3"]
-    label_maps: UInt8[ndarray, "items map_side map_side"] | None
+    pixels: UInt8[ndarray, "items side side 3"] | UInt8[Tensor, "items side side 3"]
+    label_maps: (
+        UInt8[ndarray, "items map_side map_side"] | UInt8[Tensor, "items map_side map_side"] | None
+    )
     labels: Bool[ndarray, "items classes"]
     unreadable: tuple[str, ...]
+    source: Int64[Tensor, " items"]
+    known: Bool[Tensor, "sources classes"]
+    is_single: Bool[Tensor, " sources"]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take_pixels(self, positions: Tensor) -> UInt8[Tensor, "batch side side 3"]:
         """Return a batch of pictures."""
-        return torch.from_numpy(self.pixels[positions.numpy()])
+        return _take(self.pixels, positions)
 
     def take_label_maps(self, positions: Tensor) -> UInt8[Tensor, "batch map_side map_side"]:
         """Return a batch of label maps.
@@ -63,11 +73,46 @@ class Pictures:
         """
         if self.label_maps is None:
             raise DatasetError("these pictures have no label maps; learn from a set that has them")
-        return torch.from_numpy(self.label_maps[positions.numpy()])
+        return _take(self.label_maps, positions)
 
     def take_labels(self, positions: Tensor) -> Bool[Tensor, "batch classes"]:
         """Return the labels of a batch."""
         return torch.from_numpy(self.labels[positions.numpy()])
+
+    def mapped(self) -> Int64[Tensor, " mapped"]:
+        """Return the positions of pictures with a label map: of unions not all need have one."""
+        if self.label_maps is None:
+            return torch.zeros(0, dtype=torch.int64)
+        has_map = [
+            (self.take_label_maps(positions) != VOID).flatten(1).any(dim=1).cpu()
+            for positions in blocks(len(self))
+        ]
+        return torch.cat(has_map).nonzero().flatten()
+
+    def moved_to(self, device: str) -> "Pictures":
+        """Return the same pictures in the memory of a graphics processor, if half of it is free.
+
+        Otherwise batches are copied there one by one.
+        """
+        if device != "cuda" or isinstance(self.pixels, Tensor):
+            return self
+        free, _ = torch.cuda.mem_get_info()
+        maps = self.label_maps
+        if 2 * (self.pixels.nbytes + (0 if maps is None else maps.nbytes)) > free:
+            return self
+        return replace(
+            self,
+            pixels=torch.from_numpy(self.pixels).to(device),
+            label_maps=None if maps is None else torch.from_numpy(np.asarray(maps)).to(device),
+        )
+
+
+def _take(
+    array: UInt8[ndarray, "items *shape"] | UInt8[Tensor, "items *shape"], positions: Tensor
+) -> UInt8[Tensor, "batch *shape"]:
+    if isinstance(array, Tensor):
+        return array[positions.to(array.device)]
+    return torch.from_numpy(array[positions.numpy()])
 
 
 def blocks(n: int, size: int = 256) -> Iterator[Int64[Tensor, " block"]]:
@@ -145,7 +190,7 @@ def load_pictures(
                     kept.append(position)
                     _write(pixels, decoded)
                     if dataset.has_label_maps:
-                        _write(maps, _read_label_map(image, len(dataset.classes), map_side))
+                        _write(maps, _read_label_map(image, dataset, map_side))
         content = {**wanted, "kept": kept, "unreadable": unreadable}
         listing.write_text(json.dumps(content), encoding="utf-8")
     if positions and not content["kept"]:
@@ -161,6 +206,11 @@ def _map_files(dataset: Dataset, files: Path, content: dict[str, Any]) -> Pictur
     labels = np.zeros((len(kept), len(dataset.classes)), bool)
     for row, position in enumerate(kept):
         labels[row, list(dataset[position].labels)] = True
+    sources = sources_of(dataset)
+    ends = np.cumsum([source.n for source in sources])
+    known = torch.zeros(len(sources), len(dataset.classes), dtype=torch.bool)
+    for row, source in enumerate(sources):
+        known[row, list(source.classes)] = True
     return Pictures(
         pixels=_map_file(_path(files, "pixels"), (len(kept), side, side, 3)),
         label_maps=_map_file(_path(files, "maps"), (len(kept), map_side, map_side))
@@ -168,6 +218,9 @@ def _map_files(dataset: Dataset, files: Path, content: dict[str, Any]) -> Pictur
         else None,
         labels=labels,
         unreadable=tuple(str(reason) for reason in content["unreadable"]),
+        source=torch.from_numpy(np.searchsorted(ends, np.asarray(kept, np.int64), side="right")),
+        known=known,
+        is_single=torch.tensor([source.is_single_label for source in sources]),
     )
 
 
@@ -209,7 +262,10 @@ def _decode(data: bytes, side: int) -> Pixels | ImageError:
         return error
 
 
-def _read_label_map(image: LabeledImage, n_classes: int, side: int) -> LabelMap:
+def _read_label_map(image: LabeledImage, dataset: Dataset, side: int) -> LabelMap:
+    n_classes = n_targets_of(dataset)
+    if image.read_label_map is None and not all(s.has_label_maps for s in sources_of(dataset)):
+        return np.full((side, side), VOID, np.uint8)
     if image.read_label_map is None:
         raise DatasetError(
             f"{image.name} has no label map, but its data set says that all have one; "

@@ -14,7 +14,7 @@ from lookalike.model_folder import ModelCard
 from lookalike.progress import SILENT, Progress
 
 _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
-    "backbone": ("residual",),
+    "backbone": ("residual", "residual-wide"),
     "self_encoder": ("convolutional", "dense"),
     "map_input": ("embedding", "one-hot"),
     "code_control": (None, "shuffled", "noise"),
@@ -36,6 +36,9 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "code_noise": (0.0, 10.0),
     "smallest_crop": (0.1, 1.0),
     "color_jitter": (0.0, 1.0),
+    "palette_bins": (0, 1024),
+    "teacher_weight": (0.0, 1000.0),
+    "color_share": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
 }
 
@@ -53,7 +56,8 @@ class Recipe:
         grid: Side of the label maps that the self-encoder reads and writes, a multiple of 8.
         code_dim: Length of the `layout` code.
         content_dim: Length of the `content` embedding.
-        backbone: Kind of network between the pixels and the heads: `residual`.
+        backbone: Kind of network between the pixels and the heads: `residual`, or
+            `residual-wide` with 2.9 instead of 1.9 million parameters at 128 pixels.
         self_encoder: `convolutional`, or `dense`: three layers and sigmoids, as published.
         map_input: How a class enters the self-encoder: `embedding`, a learned vector, or
             `one-hot`.
@@ -73,6 +77,12 @@ class Recipe:
             self-encoder learns, so that nearby codes mean similar maps.
         smallest_crop: Smallest side of a random crop, as a share of the picture's side.
         color_jitter: Strength of random brightness, contrast, saturation and tint.
+        palette_bins: Bins of a learned color histogram that `content` is read from, beside the
+            deep features; 0 for none.
+        teacher_weight: Weight of what `content` is taught without labels, by a trained network
+            and by color; 0 for none.
+        color_share: Share of color in that; without a trained network color is all of it.
+        half_weights: Whether exported weights are stored as float16, in half the space.
         seed: Fixes initial weights, order and augmentation.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is any.
         precision: Of matrix products: `float32`, `bfloat16`, or `auto`, which takes bfloat16
@@ -100,6 +110,10 @@ class Recipe:
     code_noise: float = 0.3
     smallest_crop: float = 0.75
     color_jitter: float = 0.3
+    palette_bins: int = 0
+    teacher_weight: float = 0.0
+    color_share: float = 0.25
+    half_weights: bool = False
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
@@ -139,6 +153,41 @@ class Recipe:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmenter:
+    """A segmentation network that draws label maps for pictures without.
+
+    Attributes:
+        network: Its file, ONNX or TFLite.
+        labels: Its class names, one a line.
+        without: Classes of it, by its own names, that are taken for background.
+        normalization: What brings pixels to what it reads, if it does not read bytes.
+    """
+
+    network: Path
+    labels: Path
+    without: tuple[str, ...] = ()
+    normalization: str = "imagenet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guides:
+    """Networks that somebody else trained and that help to learn; none of them is exported.
+
+    Attributes:
+        teacher: Network whose embeddings `content` is taught, ONNX or TFLite.
+        teacher_normalization: What brings pixels to what it reads, if it does not read bytes.
+        segmenter: Draws label maps for pictures without.
+    """
+
+    teacher: Path | None = None
+    teacher_normalization: str = "imagenet"
+    segmenter: Segmenter | None = None
+
+
+NO_GUIDES: Final = Guides()
+
+
 def demo_recipe(quick: bool, *, seed: int = 0, code_weight: float = 1.0) -> Recipe:
     """Return the recipe of the demo on generated scenes.
 
@@ -162,6 +211,7 @@ def learn(
     recipe: Recipe,
     *,
     validate: Dataset | None = None,
+    guides: Guides = NO_GUIDES,
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> ModelCard:
@@ -179,6 +229,7 @@ def learn(
         recipe: All options.
         validate: Pictures to measure on; without it a tenth of `dataset`, chosen by a hash of the
             names, is kept out of training. Nothing is chosen by these figures.
+        guides: Trained networks that help.
         resume: Continue an unfinished run of the same recipe and data.
         progress: Where progress is shown.
 
@@ -199,7 +250,9 @@ def learn(
         if (error.name or "").partition(".")[0] not in ("torch", "onnx"):
             raise
         raise MissingExtraError(str(error.name), "learn", "learning") from error
-    return train(dataset, out, recipe, validate=validate, resume=resume, progress=progress)
+    return train(
+        dataset, out, recipe, validate=validate, guides=guides, resume=resume, progress=progress
+    )
 
 
 def differences(first: dict[str, Any], second: dict[str, Any]) -> list[str]:

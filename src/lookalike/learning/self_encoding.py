@@ -59,7 +59,8 @@ class SelfEncoderStage:
         recipe = self.material.recipe
         views = random_views(len(positions), recipe.smallest_crop, generator)
         label_maps = self.material.pictures.take_label_maps(positions)
-        return view_label_maps(label_maps, views, recipe.grid).to(self.material.device.name)
+        device = self.material.device.name
+        return view_label_maps(label_maps.to(device), views.to(device), recipe.grid)
 
 
 @torch.no_grad()
@@ -72,13 +73,14 @@ def calibrate(
         Mean and deviation that the codes had before.
     """
     self_encoder.eval()
+    grid = material.recipe.grid
     codes = []
-    for positions in blocks(len(material.pictures)):
-        label_maps = material.pictures.take_label_maps(positions)
+    device = material.device.name
+    for block in blocks(len(material.mapped)):
+        label_maps = material.pictures.take_label_maps(material.mapped[block]).to(device)
         for is_mirrored in (False, True):
-            views = whole_views(len(positions), is_mirrored=is_mirrored)
-            shown = view_label_maps(label_maps, views, material.recipe.grid)
-            codes.append(self_encoder.encode(shown.to(material.device.name)))
+            views = whole_views(len(block), is_mirrored=is_mirrored).to(device)
+            codes.append(self_encoder.encode(view_label_maps(label_maps, views, grid)))
     return self_encoder.calibrate(torch.cat(codes))
 
 
@@ -86,7 +88,8 @@ def count_values(pictures: Pictures, n_classes: int) -> Int64[Tensor, " values"]
     """Count the cells of each label map value, void left out."""
     counts = torch.zeros(VOID + 1, dtype=torch.int64)
     for positions in blocks(len(pictures)):
-        counts += pictures.take_label_maps(positions).flatten().bincount(minlength=VOID + 1)
+        label_maps = pictures.take_label_maps(positions).cpu()
+        counts += label_maps.flatten().bincount(minlength=VOID + 1)
     return counts[: n_classes + 1]
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Generator, Tensor, nn
 
 from lookalike.learning.devices import Device
-from lookalike.learning.losses import Scalar
+from lookalike.learning.losses import Scalar, label_loss, partial_label_loss
 from lookalike.learning.network import Network
 from lookalike.learning.optimizers import Muon
 from lookalike.learning.pictures import Pictures
@@ -31,26 +31,47 @@ class Material:
         is_single_label: Whether labels exclude each other.
         recipe: All options.
         device: Where the arithmetic happens.
+        positions: Which of the pictures.
+        mapped: Which of all pictures have a label map.
     """
 
     pictures: Pictures
     is_single_label: bool
     recipe: Recipe
     device: Device
+    positions: Int64[Tensor, " learned"]
+    mapped: Int64[Tensor, " mapped"]
 
     @property
     def batch_size(self) -> int:
         """Pictures per step: those of the recipe, or all there are."""
-        return min(self.recipe.batch_size, len(self.pictures))
+        return min(self.recipe.batch_size, len(self.positions))
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in one pass."""
-        return len(self.pictures) // self.batch_size
+        return len(self.positions) // self.batch_size
+
+    @property
+    def is_partly_mapped(self) -> bool:
+        """Whether some pictures have a label map and others have none."""
+        return 0 < len(self.mapped) < len(self.pictures)
+
+    def label_loss(
+        self, logits: Float[Tensor, "batch classes"], positions: Int64[Tensor, " batch"]
+    ) -> Scalar:
+        """Return the classification loss of a batch, each picture judged by what its set knows."""
+        device = self.device.name
+        labels = self.pictures.take_labels(positions).to(device)
+        if len(self.pictures.known) == 1:
+            return label_loss(logits, labels, self.is_single_label)
+        source = self.pictures.source[positions]
+        known, is_single = self.pictures.known[source], self.pictures.is_single[source]
+        return partial_label_loss(logits, labels, known.to(device), is_single.to(device))
 
     def batches(self, generator: Generator) -> Iterator[Int64[Tensor, " batch"]]:
         """Give positions in random order; what fills no batch waits for the next epoch."""
-        order = torch.randperm(len(self.pictures), generator=generator)
+        order = self.positions[torch.randperm(len(self.positions), generator=generator)]
         for step in range(self.steps_per_epoch):
             yield order[step * self.batch_size : (step + 1) * self.batch_size]
 
@@ -64,12 +85,14 @@ class Stage(Protocol):
         title: What the progress bar says.
         n_epochs: Passes over the training pictures.
         optimizer: What a checkpoint must hold besides the weights.
+        material: The pictures it learns from.
     """
 
     name: str
     title: str
     n_epochs: int
     optimizer: torch.optim.Optimizer
+    material: Material
 
     def label(self, epoch: int) -> str:
         """Return the name shown to people for one epoch."""
@@ -137,12 +160,12 @@ class Averages:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._sums: dict[str, float] = defaultdict(float)
-        self._steps = 0
+        self._steps: dict[str, int] = defaultdict(int)
 
     def add(self, losses: dict[str, Scalar], n: int) -> None:
         """Count the losses of a batch of `n` pictures."""
-        self._steps += 1
         for name, loss in losses.items():
+            self._steps[name] += 1
             self._sums[name] += float(loss.detach())
         shown = (f"{name.removesuffix('_loss')} {mean:.3f}" for name, mean in self.means().items())
         self._task.note("  ".join(shown).replace("_", " "))
@@ -150,7 +173,7 @@ class Averages:
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss so far."""
-        return {name: total / self._steps for name, total in self._sums.items()}
+        return {name: total / self._steps[name] for name, total in self._sums.items()}
 
 
 def whole_views(n: int, *, is_mirrored: bool = False) -> Float[Tensor, "n 2 3"]:

@@ -4,37 +4,30 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lookalike.atomic import write_atomically
 from lookalike.datasets.base import Dataset
-from lookalike.errors import DatasetError, UsageError
+from lookalike.datasets.union import n_targets_of
+from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.decoding import PREPROCESS_VERSION
 from lookalike.learning.augmentation import view_label_maps, view_pixels
 from lookalike.learning.checkpoints import disk_faults, load_checkpoint, save_checkpoint
-from lookalike.learning.devices import Device, choose_device, derive_seed, seeded
+from lookalike.learning.devices import choose_device, derive_seed, seeded
 from lookalike.learning.export import export_model, publish
-from lookalike.learning.held_out import HeldOut
 from lookalike.learning.history import CURVES, HISTORY, Row, draw_curves, history_text
-from lookalike.learning.joint_training import NetworkStage
-from lookalike.learning.network import Network, build_network
-from lookalike.learning.pictures import fingerprint, load_pictures, split_positions
-from lookalike.learning.recipes import Recipe, differences
-from lookalike.learning.self_encoders import SelfEncoder, build_self_encoder
-from lookalike.learning.self_encoding import SelfEncoderStage, weigh_values
-from lookalike.learning.stages import Material, Stage, whole_views
+from lookalike.learning.preparing import Prepared, describe_guides, prepare
+from lookalike.learning.recipes import Guides, Recipe, differences
+from lookalike.learning.stages import Stage, whole_views
 from lookalike.model_folder import CARD, ModelCard, read_card
 from lookalike.progress import Progress, Task
 
-_STORED_MARGIN: Final = 1.125
-"""Pictures are kept a little larger than the network reads them, so that crops stay sharp."""
 _MONITORED: Final = 256
 """Held-out pictures measured after each epoch; all of them when training ends."""
 _COMPARED: Final = 32
@@ -49,6 +42,7 @@ def train(
     recipe: Recipe,
     *,
     validate: Dataset | None,
+    guides: Guides,
     resume: bool,
     progress: Progress,
 ) -> ModelCard:
@@ -60,7 +54,8 @@ def train(
     device = choose_device(recipe.device, recipe.precision)
     with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        run = _prepare(dataset, folder, recipe, validate, device, progress)
+        prepared = prepare(dataset, folder, recipe, validate, guides, device, progress)
+        run = _Run(dataset, folder, guides, prepared)
         state = load_checkpoint(folder) if resume else None
         rows = run.learn(state, progress)
         card = run.export(out, rows)
@@ -97,20 +92,16 @@ def _refuse_other_recipe(trained: dict[str, Any], recipe: Recipe, place: Path) -
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A training run, ready to begin or to go on; made by `_prepare`."""
+    """A training run, ready to begin or to go on."""
 
     dataset: Dataset
     folder: Path
-    material: Material
-    held_out: HeldOut
-    network: Network
-    self_encoder: SelfEncoder | None
-    stages: Sequence[Stage]
-    digest: str
+    guides: Guides
+    prepared: Prepared
 
     @property
     def recipe(self) -> Recipe:
-        return self.material.recipe
+        return self.prepared.material.recipe
 
     def learn(self, state: dict[str, Any] | None, progress: Progress) -> list[Row]:
         """Run all stages from a checkpoint, or from the beginning; return the log."""
@@ -118,9 +109,9 @@ class _Run:
         first_stage = first_epoch = 0
         if state is not None:
             rows, first_stage, first_epoch = self._restore(state)
-        for index in range(first_stage, len(self.stages)):
-            stage = self.stages[index]
-            n = self.material.steps_per_epoch * self.material.batch_size
+        for index in range(first_stage, len(self.prepared.stages)):
+            stage = self.prepared.stages[index]
+            n = stage.material.steps_per_epoch * stage.material.batch_size
             with progress.task(stage.title, stage.n_epochs * n) as task:
                 task.advance(first_epoch * n)
                 for epoch in range(first_epoch, stage.n_epochs):
@@ -143,20 +134,18 @@ class _Run:
             "seconds": time.perf_counter() - started,
         }
 
-    def _modules(self) -> dict[str, nn.Module]:
-        modules: dict[str, nn.Module] = {"network": self.network}
-        return modules | ({"self_encoder": self.self_encoder} if self.self_encoder else {})
-
     def _save(self, stage: int, epochs: int, rows: list[Row]) -> None:
         # No random state is kept: each epoch draws from a seed of its own.
         state = {
             "format": _FORMAT,
             "recipe": self.recipe.to_dict(),
-            "digest": self.digest,
+            "digest": self.prepared.digest,
             "stage": stage,
             "epochs": epochs,
-            "modules": {name: module.state_dict() for name, module in self._modules().items()},
-            "optimizer": self.stages[stage].optimizer.state_dict(),
+            "modules": {
+                name: module.state_dict() for name, module in self.prepared.modules().items()
+            },
+            "optimizer": self.prepared.stages[stage].optimizer.state_dict(),
             "rows": rows,
         }
         save_checkpoint(self.folder, state)
@@ -170,20 +159,20 @@ class _Run:
                 "delete it and start again"
             )
         _refuse_other_recipe(state["recipe"], self.recipe, self.folder)
-        if state["digest"] != self.digest:
+        if state["digest"] != self.prepared.digest:
             raise UsageError(
                 f"{self.folder} was begun with other training pictures than {self.dataset.name} "
                 "has now; resume with the same data set, or choose another place for the model"
             )
-        for name, module in self._modules().items():
+        for name, module in self.prepared.modules().items():
             module.load_state_dict(state["modules"][name])
-        self.stages[state["stage"]].optimizer.load_state_dict(state["optimizer"])
+        self.prepared.stages[state["stage"]].optimizer.load_state_dict(state["optimizer"])
         return state["rows"], state["stage"], state["epochs"]
 
     def export(self, out: Path, rows: list[Row]) -> ModelCard:
         """Measure on all held-out pictures, write the model folder and return its card."""
-        figures = self.stages[-1].measure(None)
-        for module in self._modules().values():
+        figures = self.prepared.stages[-1].measure(None)
+        for module in self.prepared.modules().values():
             module.to("cpu").eval()
         temporary = self.folder / "model"
         shutil.rmtree(temporary, ignore_errors=True)
@@ -191,9 +180,11 @@ class _Run:
         pixels, label_maps = self._examples()
         figures |= export_model(
             temporary,
-            self.network,
-            self.self_encoder,
+            self.prepared.network,
+            self.prepared.self_encoder,
             is_single_label=self.dataset.is_single_label,
+            n_labels=n_targets_of(self.dataset),
+            has_half_weights=self.recipe.half_weights,
             pixels=pixels,
             label_maps=label_maps,
         )
@@ -203,14 +194,15 @@ class _Run:
 
     def _examples(self) -> tuple[Tensor, Tensor | None]:
         """Held-out pictures as the network reads them; where there are none, some it learned."""
-        pictures = self.held_out.pictures if len(self.held_out.pictures) else self.material.pictures
+        held_out, learned = self.prepared.held_out.pictures, self.prepared.material.pictures
+        pictures = held_out if len(held_out) else learned
         positions = torch.arange(min(_COMPARED, len(pictures)))
         views = whole_views(len(positions))
-        shown = view_pixels(pictures.take_pixels(positions), views, self.recipe.image_size)
+        shown = view_pixels(pictures.take_pixels(positions).cpu(), views, self.recipe.image_size)
         pixels = shown.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         if pictures.label_maps is None:
             return pixels, None
-        label_maps = pictures.take_label_maps(positions)
+        label_maps = pictures.take_label_maps(positions).cpu()
         return pixels, view_label_maps(label_maps, views, self.recipe.grid)
 
     def _name(self) -> str:
@@ -218,12 +210,13 @@ class _Run:
         return f"{name}-{self.recipe.backbone}-s{self.recipe.seed}"
 
     def _card(self, figures: dict[str, float], rows: list[Row]) -> ModelCard:
-        has_code = self.self_encoder is not None
+        has_code = self.prepared.self_encoder is not None
+        n = n_targets_of(self.dataset)
         return ModelCard(
             name=self._name(),
-            classes=tuple(self.dataset.classes),
+            classes=tuple(self.dataset.classes[:n]),
             relevant_classes=tuple(sorted(self.dataset.relevant_classes)),
-            palette=tuple(self.dataset.palette),
+            palette=tuple(self.dataset.palette[: n + 1]),
             image_size=self.recipe.image_size,
             grid=self.recipe.grid if has_code else 0,
             content_dim=self.recipe.content_dim,
@@ -236,7 +229,7 @@ class _Run:
         )
 
     def _training_data(self, rows: list[Row]) -> dict[str, Any]:
-        learned, held_out = self.material.pictures, self.held_out.pictures
+        learned, held_out = self.prepared.material.pictures, self.prepared.held_out.pictures
         epochs: dict[str, int] = defaultdict(int)
         seconds: dict[str, float] = defaultdict(float)
         for row in rows:
@@ -248,94 +241,9 @@ class _Run:
             "held_out_pictures": len(held_out),
             "unreadable": [*learned.unreadable, *held_out.unreadable],
             "has_label_maps": self.dataset.has_label_maps,
-            "digest": self.digest,
-            "device": str(self.material.device),
+            **describe_guides(self.guides),
+            "digest": self.prepared.digest,
+            "device": str(self.prepared.material.device),
             "epochs": dict(epochs),
             "seconds": {stage: round(total, 1) for stage, total in seconds.items()},
         }
-
-
-def _prepare(
-    dataset: Dataset,
-    folder: Path,
-    recipe: Recipe,
-    validate: Dataset | None,
-    device: Device,
-    progress: Progress,
-) -> _Run:
-    """Decode the pictures and build what is to be trained."""
-    _check_classes(dataset, validate)
-    if validate is None:
-        positions, held_out_positions = split_positions(dataset)
-    else:
-        positions, held_out_positions = list(range(len(dataset))), list(range(len(validate)))
-    learned = load_pictures(
-        dataset,
-        positions,
-        folder / "learned",
-        side=round(recipe.image_size * _STORED_MARGIN),
-        map_side=2 * recipe.grid,
-        progress=progress,
-    )
-    if len(learned) < 2:
-        raise DatasetError(
-            f"{dataset.name} has {len(learned)} pictures to learn from; at least 2 are needed"
-        )
-    measured = load_pictures(
-        validate or dataset,
-        held_out_positions,
-        folder / "held-out",
-        side=recipe.image_size,
-        map_side=recipe.grid,
-        progress=progress,
-    )
-    material = Material(learned, dataset.is_single_label, recipe, device)
-    held_out = HeldOut(measured, len(dataset.classes), dataset.is_single_label, device)
-    network, self_encoder = _build(len(dataset.classes), material)
-    return _Run(
-        dataset=dataset,
-        folder=folder,
-        material=material,
-        held_out=held_out,
-        network=network,
-        self_encoder=self_encoder,
-        stages=_stages(network, self_encoder, material, held_out),
-        digest=fingerprint(dataset, positions),
-    )
-
-
-def _check_classes(dataset: Dataset, validate: Dataset | None) -> None:
-    if not dataset.classes:
-        raise DatasetError(f"{dataset.name} has no classes; there is nothing to learn from it")
-    if validate is not None and tuple(validate.classes) != tuple(dataset.classes):
-        raise DatasetError(
-            f"{validate.name} has other classes than {dataset.name}; "
-            "validate with pictures that have the same classes in the same order"
-        )
-
-
-def _build(n_classes: int, material: Material) -> tuple[Network, SelfEncoder | None]:
-    """Draw the first weights; those of the network do not depend on there being codes."""
-    recipe, device = material.recipe, material.device.name
-    has_code = recipe.has_self_encoding and material.pictures.label_maps is not None
-    with seeded(derive_seed(recipe.seed, "network")):
-        network = build_network(n_classes, recipe, has_code=has_code)
-    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not has_code:
-        return network, None
-    with seeded(derive_seed(recipe.seed, "self-encoder")):
-        self_encoder = build_self_encoder(n_classes, recipe)
-    weigh_values(self_encoder, material.pictures, n_classes)
-    return network, self_encoder.to(device)
-
-
-def _stages(
-    network: Network, self_encoder: SelfEncoder | None, material: Material, held_out: HeldOut
-) -> list[Stage]:
-    n = len(material.pictures)
-    epochs = material.recipe.epochs_for(n)
-    stages: list[Stage] = [NetworkStage(network, self_encoder, material, held_out, epochs)]
-    if self_encoder is not None:
-        epochs = material.recipe.self_encoder_epochs_for(n)
-        stages.insert(0, SelfEncoderStage(self_encoder, material, held_out, epochs))
-    return stages
