@@ -34,12 +34,14 @@ class Source:
     """What is known of the pictures that came from one data set.
 
     Attributes:
+        name: Name of that data set.
         n: How many they are; sources follow each other.
         classes: Indices into the classes of the whole that this set can tell apart.
         is_single_label: Whether each of these pictures has exactly one of them.
         has_label_maps: Whether these pictures have label maps.
     """
 
+    name: str
     n: int
     classes: tuple[int, ...]
     is_single_label: bool
@@ -64,7 +66,8 @@ def sources_of(dataset: Dataset) -> tuple[Source, ...]:
     if isinstance(dataset, Sourced):
         return tuple(dataset.sources)
     every_class = tuple(range(len(dataset.classes)))
-    return (Source(len(dataset), every_class, dataset.is_single_label, dataset.has_label_maps),)
+    is_single, has_maps = dataset.is_single_label, dataset.has_label_maps
+    return (Source(dataset.name, len(dataset), every_class, is_single, has_maps),)
 
 
 def n_targets_of(dataset: Dataset) -> int:
@@ -99,7 +102,7 @@ class Union:
         self.names = tuple(f"{part.name}/{name}" for part in parts for name in part.names)
         self.paths: tuple[Path, ...] = ()
         self.sources = tuple(
-            Source(len(part), tuple(index), part.is_single_label, part.has_label_maps)
+            Source(part.name, len(part), tuple(index), part.is_single_label, part.has_label_maps)
             for part, index in zip(parts, indices, strict=True)
         )
         self._parts = tuple(parts)

@@ -74,7 +74,7 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
     cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with (
         torch.random.fork_rng(devices=cuda),
-        torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
     ):
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)

@@ -30,17 +30,16 @@ _SMALLEST_COSINE: Final = 0.9999
 class ExportedNetwork(nn.Module):
     """The network as others call it: picture bytes in, embeddings and probabilities out."""
 
-    def __init__(self, network: Network, is_single_label: bool, n_labels: int) -> None:
+    def __init__(self, network: Network, is_single_label: bool) -> None:
         super().__init__()
         self.network = network
         self.is_single_label = is_single_label
-        self.n_labels = n_labels
 
     def forward(self, images: UInt8[Tensor, "batch size size 3"]) -> tuple[Tensor, ...]:
         """Return content, layout (if there is a code head) and label probabilities."""
         predicted = self.network(images.permute(0, 3, 1, 2).float())
         content = functional.normalize(predicted.content, dim=1)
-        logits = predicted.label_logits[:, : self.n_labels]
+        logits = predicted.label_logits
         labels = logits.softmax(dim=1) if self.is_single_label else logits.sigmoid()
         if predicted.code is None:
             return content, labels
@@ -77,7 +76,6 @@ def export_model(
     self_encoder: SelfEncoder | None,
     *,
     is_single_label: bool,
-    n_labels: int,
     has_half_weights: bool,
     pixels: UInt8[Tensor, "batch size size 3"],
     label_maps: UInt8[Tensor, "batch grid grid"] | None,
@@ -89,7 +87,6 @@ def export_model(
         network: The trained network, on the CPU.
         self_encoder: The trained self-encoder, on the CPU; `None` without self-encoding.
         is_single_label: Whether labels are a softmax.
-        n_labels: How many of the network's classes, the first ones, are exported.
         has_half_weights: Whether weights are rounded to float16 and stored so.
         pixels: Pictures to compare on, at least one.
         label_maps: Label maps to compare on; needed with a self-encoder.
@@ -104,7 +101,7 @@ def export_model(
     has_code = self_encoder is not None
     outputs = ["content", "layout", "labels"] if has_code else ["content", "labels"]
     parts: list[tuple[str, nn.Module, str, Tensor, list[str]]] = [
-        (NETWORK, ExportedNetwork(network, is_single_label, n_labels), "images", pixels, outputs)
+        (NETWORK, ExportedNetwork(network, is_single_label), "images", pixels, outputs)
     ]
     if self_encoder is not None and label_maps is not None:
         with torch.no_grad():

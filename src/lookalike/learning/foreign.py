@@ -128,11 +128,15 @@ class _Input:
         self._mean = torch.tensor(mean).view(3, 1, 1)
         self._deviation = torch.tensor(deviation).view(3, 1, 1)
 
+    def normalize(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
+        """Return images with values from 0 to 255 as numbers that the network reads."""
+        if self.has_bytes:
+            return images
+        return (images - self._mean.to(images.device)) / self._deviation.to(images.device)
+
     def prepare(self, images: Float[Tensor, "batch 3 height width"]) -> np.ndarray:
         """Return the array for a batch of images with values from 0 to 255."""
-        images = images.detach().float().cpu()
-        if not self.has_bytes:
-            images = (images - self._mean) / self._deviation
+        images = self.normalize(images.detach().float().cpu())
         array = images if self.is_channels_first else images.permute(0, 2, 3, 1)
         rounded = array.round().clamp(0, 255).to(torch.uint8) if self.has_bytes else array
         return np.ascontiguousarray(rounded.numpy())
@@ -206,9 +210,7 @@ class _Graph:
         self._device = device
 
     def run(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        if not self._input.has_bytes:
-            mean, deviation = NORMALIZATIONS["symmetric"]
-            images = (images - mean[0]) / deviation[0]
+        images = self._input.normalize(images)
         with torch.no_grad(), self._device.autocast():
             output: Tensor = self._graph(images.contiguous(memory_format=torch.channels_last))
         return output.float()

@@ -8,6 +8,7 @@ from lookalike.arrays import VOID
 from lookalike.learning.augmentation import (
     jitter_colors,
     random_views,
+    shrink_images,
     view_label_maps,
     view_pixels,
 )
@@ -105,12 +106,13 @@ class NetworkStage:
     ) -> dict[str, Scalar]:
         material = self.material
         views = random_views(len(positions), material.recipe.smallest_crop, generator)
-        images = self._images(positions, views, generator)
+        shown = self._images(positions, views, generator)
+        images = shrink_images(shown, material.recipe.image_size)
         with material.device.autocast():
             predicted = self.network(images)
         losses = {"label_loss": material.label_loss(predicted.label_logits, positions)}
         if self.teacher is not None:
-            losses |= self.teacher.losses(predicted.content, self.teacher.target(images))
+            losses |= self.teacher.losses(predicted.content, self.teacher.target(shown))
         if self.self_encoder is None:
             return losses
         if self._codes.noise is not None:
@@ -165,7 +167,9 @@ class NetworkStage:
     ) -> Float[Tensor, "batch 3 size size"]:
         device, recipe = self.material.device.name, self.material.recipe
         pixels = self.material.pictures.take_pixels(positions).to(device)
-        images = view_pixels(pixels, views.to(device), recipe.image_size)
+        # A teacher is shown more pixels than the network.
+        side = recipe.image_size if self.teacher is None else self.teacher.side
+        images = view_pixels(pixels, views.to(device), max(side, recipe.image_size))
         images = jitter_colors(images, recipe.color_jitter, generator)
         return images.contiguous(memory_format=torch.channels_last)
 

@@ -97,6 +97,14 @@ class Network(nn.Module):
         return (cast(nn.Linear, self.projection[0]), self.label_head)
 
     @torch.no_grad()
+    def keep_labels(self, n: int) -> None:
+        """Tell only the first `n` classes from now on."""
+        head = nn.Linear(self.label_head.in_features, n)
+        head.weight.copy_(self.label_head.weight[:n])
+        head.bias.copy_(self.label_head.bias[:n])
+        self.label_head = head
+
+    @torch.no_grad()
     def rescale_code(
         self, mean: Float[Tensor, " code_dim"], deviation: Float[Tensor, " code_dim"]
     ) -> None:

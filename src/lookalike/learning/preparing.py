@@ -119,6 +119,8 @@ def prepare(
     )
     mapped = learned.mapped()
     everything = torch.arange(len(learned))
+    if len(mapped) < len(learned):
+        everything = torch.cat([everything, mapped.repeat(recipe.mapped_repeats - 1)])
     material = Material(
         learned.moved_to(device.name),
         dataset.is_single_label,
@@ -147,7 +149,8 @@ def describe_guides(guides: Guides) -> dict[str, str]:
     segmenter = guides.segmenter
     if segmenter is not None:
         without = f" without {', '.join(segmenter.without)}" if segmenter.without else ""
-        described["segmenter"] = describe(segmenter.network) + without
+        parts = f" for {', '.join(segmenter.parts)}" if segmenter.parts else ""
+        described["segmenter"] = describe(segmenter.network) + without + parts
     return described
 
 
@@ -216,8 +219,10 @@ def _stages(
     if self_encoder is None:
         epochs = recipe.epochs_for(len(material.positions))
         return [NetworkStage(network, None, material, held_out, epochs, teacher)]
-    of_maps = replace(material, positions=material.mapped)
-    epochs = recipe.self_encoder_epochs_for(len(material.mapped))
+    # Where few pictures have maps, an epoch passes over these several times.
+    repeats = max(1, len(material.positions) // len(material.mapped))
+    of_maps = replace(material, positions=material.mapped.repeat(repeats))
+    epochs = recipe.self_encoder_epochs_for(len(of_maps.positions))
     first = SelfEncoderStage(self_encoder, of_maps, held_out, epochs)
     epochs = recipe.epochs_for(len(material.positions))
     second = NetworkStage(network, self_encoder, material, held_out, epochs, teacher)

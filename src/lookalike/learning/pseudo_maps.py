@@ -6,9 +6,11 @@ run that was killed goes on where it stopped.
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,8 @@ from lookalike.learning.recipes import Segmenter
 
 _LEAST_CONFIDENCE: Final = 0.5
 """Pixels whose most probable class is less probable than this are void."""
+_LEAST_SHARE: Final = 0.01
+"""Where less of a picture than this has a class, the network saw nothing it knows."""
 _DONE: Final = 1
 
 
@@ -140,20 +144,31 @@ class PseudoMapped:
         dataset: The pictures.
         maker: Draws the maps.
         cache: Keeps them.
+        parts: Names of the data sets for whose pictures it draws; `None` for all.
     """
 
     has_label_maps: Final = True
 
-    def __init__(self, dataset: Dataset, maker: MapMaker, cache: "MapCache") -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        maker: MapMaker,
+        cache: "MapCache",
+        parts: tuple[str, ...] | None = None,
+    ) -> None:
         self.name = dataset.name
         self.classes = dataset.classes
         self.relevant_classes = dataset.relevant_classes
         self.palette = dataset.palette
         self.is_single_label = dataset.is_single_label
         self.n_targets = n_targets_of(dataset)
+        sources = sources_of(dataset)
+        self._is_drawn = [s.has_label_maps or parts is None or s.name in parts for s in sources]
         self.sources: tuple[Source, ...] = tuple(
-            replace(source, has_label_maps=True) for source in sources_of(dataset)
+            replace(source, has_label_maps=is_drawn)
+            for source, is_drawn in zip(sources, self._is_drawn, strict=True)
         )
+        self._ends = list(accumulate(source.n for source in sources))
         self._dataset, self._maker, self._cache = dataset, maker, cache
 
     def __len__(self) -> int:
@@ -161,7 +176,8 @@ class PseudoMapped:
 
     def __getitem__(self, position: int) -> LabeledImage:
         image = self._dataset[position]
-        if image.read_label_map is not None:
+        is_drawn = self._is_drawn[bisect_right(self._ends, position)]
+        if image.read_label_map is not None or not is_drawn:
             return image
         return replace(image, read_label_map=partial(self._draw, position, image))
 
@@ -169,9 +185,19 @@ class PseudoMapped:
         found = self._cache.read(position)
         if found is None:
             label_map = self._maker.draw(image.read_bytes())
-            found = shrink_label_maps(label_map[None], self._cache.side)[0]
+            found = void_if_empty(shrink_label_maps(label_map[None], self._cache.side)[0])
             self._cache.write(position, found)
         return found
+
+
+def void_if_empty(label_map: LabelMap) -> LabelMap:
+    """Return the map, or one of void alone if next to nothing in it has a class.
+
+    A network that knows twenty classes and sees none of them does not say that the picture is
+    background: it may show what only the others stand for.
+    """
+    labeled = (label_map != BACKGROUND) & (label_map != VOID)
+    return label_map if labeled.mean() >= _LEAST_SHARE else np.full_like(label_map, VOID)
 
 
 class MapCache:
@@ -227,4 +253,14 @@ def with_pseudo_maps(
         "network": checksum(segmenter.network),
         "values": maker.table.tolist(),
     }
-    return PseudoMapped(dataset, maker, MapCache(files, len(dataset), side, key))
+    _check_parts(dataset, segmenter)
+    return PseudoMapped(dataset, maker, MapCache(files, len(dataset), side, key), segmenter.parts)
+
+
+def _check_parts(dataset: Dataset, segmenter: Segmenter) -> None:
+    names = [source.name for source in sources_of(dataset)]
+    unknown = [part for part in segmenter.parts or () if part not in names]
+    if unknown:
+        raise UsageError(
+            f"no data set {unknown[0]!r} to draw label maps for; there are {', '.join(names)}"
+        )

@@ -37,6 +37,7 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "smallest_crop": (0.1, 1.0),
     "color_jitter": (0.0, 1.0),
     "palette_bins": (0, 1024),
+    "mapped_repeats": (1, 100),
     "teacher_weight": (0.0, 1000.0),
     "color_share": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
@@ -77,6 +78,8 @@ class Recipe:
             self-encoder learns, so that nearby codes mean similar maps.
         smallest_crop: Smallest side of a random crop, as a share of the picture's side.
         color_jitter: Strength of random brightness, contrast, saturation and tint.
+        mapped_repeats: How often pictures with a label map are seen for each time that others
+            are, where only some have one.
         palette_bins: Bins of a learned color histogram that `content` is read from, beside the
             deep features; 0 for none.
         teacher_weight: Weight of what `content` is taught without labels, by a trained network
@@ -110,6 +113,7 @@ class Recipe:
     code_noise: float = 0.3
     smallest_crop: float = 0.75
     color_jitter: float = 0.3
+    mapped_repeats: int = 1
     palette_bins: int = 0
     teacher_weight: float = 0.0
     color_share: float = 0.25
@@ -161,12 +165,15 @@ class Segmenter:
         network: Its file, ONNX or TFLite.
         labels: Its class names, one a line.
         without: Classes of it, by its own names, that are taken for background.
+        parts: Names of the data sets for whose pictures it draws; `None` for all that have no
+            label maps of their own.
         normalization: What brings pixels to what it reads, if it does not read bytes.
     """
 
     network: Path
     labels: Path
     without: tuple[str, ...] = ()
+    parts: tuple[str, ...] | None = None
     normalization: str = "imagenet"
 
 

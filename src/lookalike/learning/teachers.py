@@ -60,6 +60,11 @@ class Teacher(nn.Module):
         self.map = nn.Linear(content_dim, embedding_dim + N_BINS)
         self.register_buffer("mean", torch.zeros(embedding_dim + N_BINS))
 
+    @property
+    def side(self) -> int:
+        """Pixels that the network reads in each direction; 0 where it reads none."""
+        return 0 if self.network is None else max(self.network.height, self.network.width)
+
     @torch.no_grad()
     def center(self, images: Iterable[Float[Tensor, "batch 3 height width"]]) -> None:
         """Take the mean of the target's parts over these images away from now on."""

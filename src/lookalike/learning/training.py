@@ -174,6 +174,7 @@ class _Run:
         figures = self.prepared.stages[-1].measure(None)
         for module in self.prepared.modules().values():
             module.to("cpu").eval()
+        self.prepared.network.keep_labels(n_targets_of(self.dataset))
         temporary = self.folder / "model"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -183,7 +184,6 @@ class _Run:
             self.prepared.network,
             self.prepared.self_encoder,
             is_single_label=self.dataset.is_single_label,
-            n_labels=n_targets_of(self.dataset),
             has_half_weights=self.recipe.half_weights,
             pixels=pixels,
             label_maps=label_maps,
