@@ -1,20 +1,22 @@
 """The commands that learn."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from lookalike.cli.root import app, show_result
 from lookalike.errors import UsageError
 from lookalike.options import SETTINGS, Json, Level, Seed, examples, option
+from lookalike.progress import Progress
 from lookalike.showing import show_card, show_demo
 from lookalike.terminal import Bars
 
 if TYPE_CHECKING:
-    from lookalike.learning import recipes
+    from lookalike.learning import default_recipe, recipes
 
 
 @app.command(
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
         "lookalike learn 'coco#train' --level supercategories --out coco-model",
         "lookalike learn photos --out plain-model --code-weight 0   (no self-encoding)",
         "lookalike learn coco --out coco-model --resume   (after an interruption)",
-        "lookalike learn coco photos --out model --teacher encoder.onnx   (and others, taught)",
-        "lookalike learn --recipe default DATA --out model   (what ships with this program)",
+        "lookalike learn coco photos --out model --teacher encoder.onnx",
+        "lookalike learn --recipe default DATA --out model   (as it ships)",
     ),
 )
 def learn(
     context: typer.Context,
     dataset: Annotated[
         list[str],
-        typer.Argument(metavar="DATASET...", help="Labeled pictures; of several the first counts."),
+        typer.Argument(metavar="DATASET", help="Labeled pictures; of several the first counts."),
     ],
     out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
     validate: Annotated[
@@ -121,53 +123,20 @@ def learn(
 ) -> int:
     """Learn features from labeled pictures by image self-encoding, and write a model folder."""
     from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
-    from lookalike.datasets.union import join  # noqa: PLC0415
-    from lookalike.learning import default_recipe, recipes  # noqa: PLC0415
+    from lookalike.learning import recipes  # noqa: PLC0415
 
     bars = Bars()
-    if teacher is not None and teacher_weight is None:
-        teacher_weight = default_recipe.DEFAULT_RECIPE.teacher_weight
-    given: dict[str, Any] = {
-        "image_size": image_size,
-        "code_dim": code_dim,
-        "backbone": backbone,
-        "self_encoder": self_encoder,
-        "map_input": map_input,
-        "code_weight": code_weight,
-        "epochs": epochs,
-        "self_encoder_epochs": self_encoder_epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "teacher_weight": teacher_weight or 0.0,
-        "color_share": color_share,
-        "palette_bins": palette_bins,
-        "mapped_repeats": mapped_repeats,
-        "half_weights": half_weights,
-        "seed": seed,
-        "device": device,
-    }
-    if recipe == "default":
-        _refuse_with_default(context)
-        changes = {name: value for name, value in given.items() if _is_given(context, name)}
-        training = default_recipe.default_training(
-            Path(_only(dataset)), models, replace(default_recipe.DEFAULT_RECIPE, **changes), bars
-        )
-        pictures, chosen, guides = training.dataset, training.recipe, training.guides
-    else:
-        if models is not None:
-            raise UsageError("--models is for --recipe default; give --teacher or --segmenter")
-        pictures = join([open_dataset(spec, level=level, progress=bars) for spec in dataset])
-        chosen = recipes.Recipe(**given)
-        guides = recipes.Guides(
-            teacher=teacher,
-            teacher_normalization=normalization,
-            segmenter=_segmenter(
-                segmenter, segmenter_labels, segmenter_without, segmenter_for, normalization
-            ),
-        )
+    _refuse_without_use(context, has_network=bool(teacher or segmenter))
+    training = (_default_training if recipe == "default" else _plain_training)(context, bars)
     held_out = open_dataset(validate, level=level, progress=bars) if validate else None
     card = recipes.learn(
-        pictures, out, chosen, validate=held_out, guides=guides, resume=resume, progress=bars
+        training.dataset,
+        out,
+        training.recipe,
+        validate=held_out,
+        guides=training.guides,
+        resume=resume,
+        progress=bars,
     )
     show_result(
         as_json,
@@ -175,6 +144,69 @@ def learn(
         lambda: show_card(card, out),
     )
     return 0
+
+
+_RECIPE_OPTIONS: Final = (
+    *("image_size", "code_dim", "backbone", "self_encoder", "map_input", "code_weight", "epochs"),
+    *("self_encoder_epochs", "batch_size", "learning_rate", "teacher_weight", "color_share"),
+    *("palette_bins", "mapped_repeats", "half_weights", "seed", "device"),
+)
+"""Options of the command that are fields of a recipe, under the same names."""
+
+
+def _plain_training(context: typer.Context, progress: Progress) -> "default_recipe.Training":
+    """Collect what the options say to learn from."""
+    from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
+    from lookalike.datasets.union import join  # noqa: PLC0415
+    from lookalike.learning import default_recipe, recipes  # noqa: PLC0415
+
+    given = context.params
+    options = {name: given[name] for name in _RECIPE_OPTIONS}
+    if options["teacher_weight"] is None:
+        default = default_recipe.DEFAULT_RECIPE.teacher_weight
+        options["teacher_weight"] = default if given["teacher"] else 0.0
+    level = given["level"]
+    parts = [open_dataset(spec, level=level, progress=progress) for spec in given["dataset"]]
+    guides = recipes.Guides(
+        teacher=_path(given["teacher"]),
+        teacher_normalization=given["normalization"],
+        segmenter=_segmenter(given),
+    )
+    return default_recipe.Training(join(parts), recipes.Recipe(**options), guides)
+
+
+def _default_training(context: typer.Context, progress: Progress) -> "default_recipe.Training":
+    """Collect what the default recipe learns from, with the changes that the options ask for."""
+    from lookalike.learning import default_recipe  # noqa: PLC0415 - keeps --help fast
+
+    _refuse_with_default(context)
+    given = context.params
+    if len(given["dataset"]) != 1:
+        raise UsageError(
+            "--recipe default learns from one folder that holds its data sets, "
+            f"got {len(given['dataset'])}"
+        )
+    changes = {name: given[name] for name in _RECIPE_OPTIONS if _is_given(context, name)}
+    recipe = replace(default_recipe.DEFAULT_RECIPE, **changes)
+    data = Path(given["dataset"][0])
+    return default_recipe.default_training(data, _path(given["models"]), recipe, progress)
+
+
+def _refuse_without_use(context: typer.Context, *, has_network: bool) -> None:
+    """Refuse options that nothing would read, rather than ignore them."""
+    is_default = context.params["recipe"] == "default"
+    if _is_given(context, "models") and not is_default:
+        raise UsageError("--models is for --recipe default; give --teacher or --segmenter")
+    if _is_given(context, "normalization") and not (has_network or is_default):
+        raise UsageError("--normalization needs a network: give --teacher or --segmenter")
+    is_taught = is_default or context.params["teacher"] or context.params["teacher_weight"]
+    if _is_given(context, "color_share") and not is_taught:
+        raise UsageError("--color-share needs something taught: give --teacher or --teacher-weight")
+
+
+def _path(given: str | Path | None) -> Path | None:
+    # A context holds texts; Typer makes paths of them only for the command itself.
+    return None if given is None else Path(given)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -195,35 +227,22 @@ def _refuse_with_default(context: typer.Context) -> None:
             )
 
 
-def _only(dataset: list[str]) -> str:
-    if len(dataset) != 1:
-        raise UsageError(
-            f"--recipe default learns from one folder that holds its data sets, got {len(dataset)}"
-        )
-    return dataset[0]
-
-
-def _segmenter(
-    network: Path | None,
-    labels: Path | None,
-    without: list[str],
-    parts: list[str],
-    normalization: str,
-) -> "recipes.Segmenter | None":
+def _segmenter(given: Mapping[str, Any]) -> "recipes.Segmenter | None":
     from lookalike.learning import recipes  # noqa: PLC0415 - keeps --help fast
 
-    if network is None:
-        if labels or without or parts:
+    labels, without = given["segmenter_labels"], given["segmenter_without"]
+    if given["segmenter"] is None:
+        if labels or without or given["segmenter_for"]:
             raise UsageError("options of a segmenter need the network: give --segmenter FILE")
         return None
     if labels is None:
         raise UsageError("--segmenter needs the names of its classes: give --segmenter-labels FILE")
     return recipes.Segmenter(
-        network=network,
-        labels=labels,
+        network=Path(given["segmenter"]),
+        labels=Path(labels),
         without=tuple(without),
-        parts=tuple(parts) or None,
-        normalization=normalization,
+        parts=tuple(given["segmenter_for"]) or None,
+        normalization=given["normalization"],
     )
 
 

@@ -46,8 +46,8 @@ DEFAULT_RECIPE: Final = Recipe(
 
 
 @dataclass(frozen=True, slots=True)
-class DefaultTraining:
-    """All that the default model is learned from.
+class Training:
+    """What to learn from, and how.
 
     Attributes:
         dataset: The pictures.
@@ -72,7 +72,7 @@ def is_learned_theme(theme: str) -> bool:
 
 def default_training(
     data: Path, models: Path | None, recipe: Recipe = DEFAULT_RECIPE, progress: Progress = SILENT
-) -> DefaultTraining:
+) -> Training:
     """Open what the default model is learned from.
 
     `coco`: two thirds of the pictures, with their label maps. `clothing`: everything worn or bare
@@ -109,7 +109,7 @@ def default_training(
         FrequentClasses(keywords, _FEWEST_PICTURES),
         open_dataset(data / "tiny-imagenet"),
     ]
-    return DefaultTraining(join(parts), recipe, guides)
+    return Training(join(parts), recipe, guides)
 
 
 def _models_folder(data: Path, models: Path | None) -> Path:

@@ -76,7 +76,7 @@ def export_model(
     self_encoder: SelfEncoder | None,
     *,
     is_single_label: bool,
-    has_half_weights: bool,
+    has_half_weights: bool = False,
     pixels: UInt8[Tensor, "batch size size 3"],
     label_maps: UInt8[Tensor, "batch grid grid"] | None,
 ) -> dict[str, float]:

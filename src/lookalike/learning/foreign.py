@@ -153,6 +153,8 @@ class _Onnx:
         except Exception as error:  # ONNX Runtime's errors have no common root of their own
             raise UsageError(f"{path} cannot be run: {str(error).splitlines()[0]}") from error
         port = self._session.get_inputs()[0]
+        if port.type not in ("tensor(uint8)", "tensor(float)"):
+            raise UsageError(f"{path} reads {port.type}; export it to read uint8 or float32")
         self._name = port.name
         self._input = _Input(path, port.shape, port.type == "tensor(uint8)", normalization)
         self.height, self.width = self._input.height, self._input.width
@@ -160,11 +162,15 @@ class _Onnx:
     def run(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
         array = self._input.prepare(images)
         step = self._input.batch or len(array)
+        # A network exported for so many pictures at a time takes no fewer: the last ones repeat.
+        missing = -len(array) % step
+        padded = np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
         parts = [
-            self._session.run(None, {self._name: array[i : i + step]})[0]
-            for i in range(0, len(array), step)
+            self._session.run(None, {self._name: padded[i : i + step]})[0]
+            for i in range(0, len(padded), step)
         ]
-        return torch.from_numpy(np.concatenate(parts)).float().to(images.device)
+        output = np.concatenate(parts)[: len(array)]
+        return torch.from_numpy(output).float().to(images.device)
 
 
 class _LiteRt:
@@ -184,7 +190,13 @@ class _LiteRt:
         source = self._network.get_input_details()[0]
         self._source, self._target = source["index"], self._network.get_output_details()[0]
         shape = [int(length) for length in source["shape"]]
-        self._input = _Input(path, shape, source["dtype"] == np.uint8, normalization)
+        if source["dtype"] not in (np.uint8, np.int8, np.float32):
+            raise UsageError(
+                f"{path} reads {source['dtype'].__name__}; pictures are bytes or floats"
+            )
+        self._is_signed = source["dtype"] == np.int8
+        has_bytes = source["dtype"] != np.float32
+        self._input = _Input(path, shape, has_bytes, normalization)
         self.height, self.width = self._input.height, self._input.width
 
     def run(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
@@ -192,7 +204,8 @@ class _LiteRt:
         return torch.from_numpy(np.concatenate(rows)).to(images.device)
 
     def _run_one(self, row: np.ndarray) -> np.ndarray:
-        self._network.set_tensor(self._source, row[None])
+        given = (row.astype(np.int16) - 128).astype(np.int8) if self._is_signed else row
+        self._network.set_tensor(self._source, given[None])
         self._network.invoke()
         output = self._network.get_tensor(self._target["index"]).astype(np.float32)
         scale, zero = self._target["quantization"]

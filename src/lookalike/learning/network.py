@@ -99,10 +99,11 @@ class Network(nn.Module):
     @torch.no_grad()
     def keep_labels(self, n: int) -> None:
         """Tell only the first `n` classes from now on."""
-        head = nn.Linear(self.label_head.in_features, n)
-        head.weight.copy_(self.label_head.weight[:n])
-        head.bias.copy_(self.label_head.bias[:n])
-        self.label_head = head
+        head = self.label_head
+        head.weight, head.bias = (
+            nn.Parameter(part[:n].clone()) for part in (head.weight, head.bias)
+        )
+        head.out_features = n
 
     @torch.no_grad()
     def rescale_code(

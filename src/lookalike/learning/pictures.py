@@ -155,6 +155,7 @@ def load_pictures(
     side: int,
     map_side: int,
     progress: Progress,
+    drawn_by: str = "",
 ) -> Pictures:
     """Decode pictures into files beginning with `files`, or map the files of an earlier run.
 
@@ -167,11 +168,17 @@ def load_pictures(
         side: Side of the squares that pictures are stretched to.
         map_side: The same for label maps, each cell of which takes its most frequent value.
         progress: Where progress is shown.
+        drawn_by: What drew label maps that the data set has not itself; another one draws others.
 
     Raises:
         DatasetError: If no picture can be read, or a label map contradicts the classes.
     """
-    wanted = {"fingerprint": fingerprint(dataset, positions), "side": side, "map_side": map_side}
+    wanted = {
+        "fingerprint": fingerprint(dataset, positions),
+        "side": side,
+        "map_side": map_side,
+        "drawn_by": drawn_by,
+    }
     listing = files.with_name(f"{files.name}.json")
     content = json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else {}
     if any(content.get(key) != value for key, value in wanted.items()):

@@ -16,7 +16,13 @@ from lookalike.learning.devices import Device, derive_seed, seeded
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.joint_training import NetworkStage
 from lookalike.learning.network import Network, build_network
-from lookalike.learning.pictures import blocks, fingerprint, load_pictures, split_positions
+from lookalike.learning.pictures import (
+    Pictures,
+    blocks,
+    fingerprint,
+    load_pictures,
+    split_positions,
+)
 from lookalike.learning.pseudo_maps import with_pseudo_maps
 from lookalike.learning.recipes import Guides, Recipe
 from lookalike.learning.self_encoders import SelfEncoder, build_self_encoder
@@ -87,28 +93,7 @@ def prepare(
     else:
         positions, held_out_positions = list(range(len(dataset))), list(range(len(validate)))
     digest = fingerprint(dataset, positions)
-    guided = describe_guides(guides)
-    if guided:
-        digest = hashlib.blake2b(f"{digest} {guided}".encode(), digest_size=16).hexdigest()
-    margin = _TAUGHT_MARGIN if guides.teacher else _STORED_MARGIN
-    map_side = 2 * recipe.grid
-    source: Dataset = dataset
-    if guides.segmenter is not None:
-        source = with_pseudo_maps(
-            dataset, guides.segmenter, folder / "pseudo-maps", map_side, device, digest
-        )
-    learned = load_pictures(
-        source,
-        positions,
-        folder / "learned",
-        side=round(recipe.image_size * margin),
-        map_side=map_side,
-        progress=progress,
-    )
-    if len(learned) < 2:
-        raise DatasetError(
-            f"{dataset.name} has {len(learned)} pictures to learn from; at least 2 are needed"
-        )
+    learned = _load_learned(dataset, positions, folder, recipe, guides, device, digest, progress)
     measured = load_pictures(
         validate or dataset,
         held_out_positions,
@@ -117,18 +102,7 @@ def prepare(
         map_side=recipe.grid,
         progress=progress,
     )
-    mapped = learned.mapped()
-    everything = torch.arange(len(learned))
-    if len(mapped) < len(learned):
-        everything = torch.cat([everything, mapped.repeat(recipe.mapped_repeats - 1)])
-    material = Material(
-        learned.moved_to(device.name),
-        dataset.is_single_label,
-        recipe,
-        device,
-        everything,
-        mapped,
-    )
+    material = _material(learned, dataset.is_single_label, recipe, device)
     held_out = HeldOut(measured, n_targets_of(dataset), dataset.is_single_label, device)
     network, self_encoder = _build(dataset, material)
     teacher = _open_teacher(guides, material)
@@ -139,8 +113,56 @@ def prepare(
         self_encoder=self_encoder,
         teacher=teacher,
         stages=_stages(network, self_encoder, teacher, material, held_out),
-        digest=digest,
+        digest=_with_guides(digest, guides),
     )
+
+
+def _load_learned(
+    dataset: Dataset,
+    positions: Sequence[int],
+    folder: Path,
+    recipe: Recipe,
+    guides: Guides,
+    device: Device,
+    digest: str,
+    progress: Progress,
+) -> Pictures:
+    """Decode the pictures to learn from, and draw the label maps that a segmenter has to draw."""
+    map_side = 2 * recipe.grid
+    source: Dataset = dataset
+    if guides.segmenter is not None:
+        files = folder / "pseudo-maps"
+        source = with_pseudo_maps(dataset, guides.segmenter, files, map_side, device, digest)
+    learned = load_pictures(
+        source,
+        positions,
+        folder / "learned",
+        side=round(recipe.image_size * (_TAUGHT_MARGIN if guides.teacher else _STORED_MARGIN)),
+        map_side=map_side,
+        progress=progress,
+        drawn_by=describe_guides(guides).get("segmenter", ""),
+    )
+    if len(learned) < 2:
+        raise DatasetError(
+            f"{dataset.name} has {len(learned)} pictures to learn from; at least 2 are needed"
+        )
+    return learned
+
+
+def _material(learned: Pictures, is_single_label: bool, recipe: Recipe, device: Device) -> Material:
+    mapped = learned.mapped()
+    positions = torch.arange(len(learned))
+    if len(mapped) < len(learned):
+        positions = torch.cat([positions, mapped.repeat(recipe.mapped_repeats - 1)])
+    pictures = learned.moved_to(device.name)
+    return Material(pictures, is_single_label, recipe, device, positions, mapped)
+
+
+def _with_guides(digest: str, guides: Guides) -> str:
+    guided = describe_guides(guides)
+    if not guided:
+        return digest
+    return hashlib.blake2b(f"{digest} {guided}".encode(), digest_size=16).hexdigest()
 
 
 def describe_guides(guides: Guides) -> dict[str, str]:
@@ -185,7 +207,8 @@ def _open_teacher(guides: Guides, material: Material) -> Teacher | None:
 def _check_classes(dataset: Dataset, validate: Dataset | None) -> None:
     if not dataset.classes:
         raise DatasetError(f"{dataset.name} has no classes; there is nothing to learn from it")
-    if validate is not None and tuple(validate.classes) != tuple(dataset.classes):
+    told = tuple(dataset.classes[: n_targets_of(dataset)])
+    if validate is not None and tuple(validate.classes) not in (tuple(dataset.classes), told):
         raise DatasetError(
             f"{validate.name} has other classes than {dataset.name}; "
             "validate with pictures that have the same classes in the same order"

@@ -21,6 +21,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from lookalike.arrays import BACKGROUND, VOID, LabelMap
+from lookalike.atomic import write_atomically
 from lookalike.datasets.base import Dataset, LabeledImage
 from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.datasets.union import Source, n_targets_of, same_name, sources_of
@@ -95,28 +96,54 @@ class MapMaker:
     Attributes:
         network: The network.
         table: Label map value of each of its class numbers.
+        n_classes: How many classes it has, background among them.
     """
 
     network: ForeignNetwork
     table: UInt8[ndarray, " 256"]
+    n_classes: int
 
     def draw(self, data: bytes) -> LabelMap:
         """Return the label map of an encoded picture, stretched to what the network reads.
 
         Raises:
             ImageError: If it is no picture.
+            UsageError: If the network gives something else than a map of its classes.
         """
         pixels = decode(data, (self.network.height, self.network.width)).pixels
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-        label_map: LabelMap = self.table[_most_probable(self.network.run(image))]
+        label_map: LabelMap = self.table[most_probable(self.network.run(image), self.n_classes)]
         return label_map
 
 
-def _most_probable(output: Float[Tensor, "1 ..."]) -> UInt8[ndarray, "height width"]:
-    """Return class numbers; where the network gives scores, unsure pixels become void."""
-    if output.ndim == 3:
+def most_probable(output: Float[Tensor, "1 ..."], n_classes: int) -> UInt8[ndarray, "height width"]:
+    """Return class numbers; where the network gives scores, unsure pixels become void.
+
+    Args:
+        output: Class numbers `(1, height, width)`, also with an axis of length 1 after the first;
+            or scores or probabilities `(1, height, width, classes)` or
+            `(1, classes, height, width)`.
+        n_classes: Number of classes.
+
+    Raises:
+        UsageError: If it is none of these.
+    """
+    if output.ndim == 4 and output.shape[1] == 1 < n_classes:
+        output = output[:, 0]
+    if output.ndim == 3 and float(output.max()) < n_classes:
         return output[0].to(torch.uint8).cpu().numpy()
-    scores = output[0]
+    if output.ndim != 4 or n_classes not in (output.shape[1], output.shape[3]):
+        raise UsageError(
+            f"the segmentation network gives an array of {list(output.shape)}, which is no map of "
+            f"the {n_classes} classes that were named; give the names that belong to it"
+        )
+    is_last = output.shape[3] == n_classes
+    return _surely_most_probable(output[0] if is_last else output[0].movedim(0, -1))
+
+
+def _surely_most_probable(
+    scores: Float[Tensor, "height width classes"],
+) -> UInt8[ndarray, "height width"]:
     is_probability = bool((scores >= 0).all()) and bool(((scores.sum(-1) - 1).abs() < 0.05).all())
     shares = scores if is_probability else scores.softmax(dim=-1)
     confidence, number = shares.max(dim=-1)
@@ -134,7 +161,7 @@ def open_map_maker(segmenter: Segmenter, classes: Sequence[str], device: Device)
     table = match_classes(names, classes, segmenter.without)
     table[VOID] = VOID
     network = open_network(segmenter.network, segmenter.normalization, device)
-    return MapMaker(network, table)
+    return MapMaker(network, table, len(names))
 
 
 class PseudoMapped:
@@ -217,11 +244,14 @@ class MapCache:
         places = [files.with_name(f"{files.name}.{end}") for end in ("done", "maps")]
         is_there = all(place.is_file() for place in (listing, *places))
         is_same = is_there and json.loads(listing.read_text("utf-8")) == wanted
+        if not is_same:
+            # Were it left, a run killed just now could go on with the files of another.
+            listing.unlink(missing_ok=True)
         mode: Any = "r+" if is_same else "w+"
         self._done = np.memmap(places[0], np.uint8, mode, shape=(max(n, 1),))
         self._maps = np.memmap(places[1], np.uint8, mode, shape=(max(n, 1), side, side))
         if not is_same:
-            listing.write_text(json.dumps(wanted), encoding="utf-8")
+            write_atomically(listing, json.dumps(wanted).encode())
 
     def read(self, position: int) -> LabelMap | None:
         """Return a map, or `None` if it is still to be made."""

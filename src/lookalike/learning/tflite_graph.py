@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lookalike.errors import DatasetError, MissingExtraError, UsageError
+from lookalike.errors import MissingExtraError, UsageError
 
 _QUANTIZED: Final = {"UINT8": np.uint8, "INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32}
 
@@ -42,7 +42,7 @@ class TfliteGraph(nn.Module):
         self._input, self._output = int(graph.inputs[0]), int(graph.outputs[0])
         source = self._tensors[self._input]
         _, self.height, self.width, _ = source.shape
-        self.has_bytes = source.type == "UINT8"
+        self.has_bytes = source.type in ("UINT8", "INT8")
         self._steps: list[tuple[str, list[int], int, Any]] = []
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
@@ -170,7 +170,7 @@ def _activate(values: Tensor, options: Any) -> Tensor:
             return values.clamp(0, 6)
         case 0:
             return values
-    raise DatasetError(
+    raise UsageError(
         f"the TFLite network uses activation number {options.fusedActivationFunction}, "
         "which cannot be run on this device; use --device cpu"
     )
@@ -179,6 +179,11 @@ def _activate(values: Tensor, options: Any) -> Tensor:
 def _average(given: list[Tensor], options: Any, output: _Spec) -> Tensor:
     kernel = (options.filterHeight, options.filterWidth)
     pooled = functional.avg_pool2d(given[0], kernel, (options.strideH, options.strideW))
+    if list(pooled.shape[2:]) != output.shape[1:3]:
+        raise UsageError(
+            "the TFLite network pools beyond the border, which cannot be run on this device; "
+            "use --device cpu"
+        )
     return _activate(pooled, options)
 
 
