@@ -95,7 +95,7 @@ def default_training(
             f"{data} lacks {', '.join(missing)}; the default recipe learns from a folder with "
             f"{', '.join(PARTS)}"
         )
-    guides = _guides(_models_folder(data, models))
+    networks = models_folder(data, models)
     themes = open_dataset(f"{data / 'corel'}@theme")
     learned = {
         name
@@ -109,10 +109,16 @@ def default_training(
         FrequentClasses(keywords, _FEWEST_PICTURES),
         open_dataset(data / "tiny-imagenet"),
     ]
+    guides = Guides(teacher=networks / TEACHER, segmenter=default_segmenter(networks))
     return Training(join(parts), recipe, guides)
 
 
-def _models_folder(data: Path, models: Path | None) -> Path:
+def models_folder(data: Path, models: Path | None) -> Path:
+    """Find the folder of the networks that help: `models`, or `models` in or beside `data`.
+
+    Raises:
+        UsageError: If the teacher is in none of them.
+    """
     places = [models] if models else [data / "models", data.parent / "models"]
     found = next((place for place in places if (place / TEACHER).is_file()), None)
     if found is None:
@@ -123,11 +129,14 @@ def _models_folder(data: Path, models: Path | None) -> Path:
     return found
 
 
-def _guides(folder: Path) -> Guides:
-    segmenter = Segmenter(
+def default_segmenter(folder: Path) -> Segmenter:
+    """Return the network that draws label maps for `corel`, out of a folder of networks.
+
+    On these small pictures it calls a third of all pixels a screen, so that class is left out.
+    """
+    return Segmenter(
         network=folder / SEGMENTER,
         labels=folder / SEGMENTER_LABELS,
         without=("tvmonitor",),
         parts=("corel#learned",),
     )
-    return Guides(teacher=folder / TEACHER, segmenter=segmenter)

@@ -143,13 +143,13 @@ def _convolve(given: list[Tensor], weight: Tensor, options: Any, groups: int) ->
     dilation = (options.dilationHFactor, options.dilationWFactor)
     image = given[0]
     if options.padding == 0:  # SAME
-        image = functional.pad(image, _same(image, weight.shape[2:], stride, dilation))
+        image = functional.pad(image, same_padding(image, weight.shape[2:], stride, dilation))
     bias = given[2] if len(given) > 2 else None
     result = functional.conv2d(image, weight, bias, stride, 0, dilation, groups)
     return _activate(result, options)
 
 
-def _same(
+def same_padding(
     image: Tensor, kernel: Any, stride: tuple[int, int], dilation: tuple[int, int]
 ) -> list[int]:
     """Return the padding of `SAME` for PyTorch: left, right, top, bottom; the odd one goes last."""
