@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 
 from lookalike.arrays import BACKGROUND, VOID, LabelMap
 from lookalike.datasets.base import Dataset, LabeledImage, ListedDataset, palette
@@ -164,15 +166,15 @@ def _join_classes(parts: Sequence[ListedDataset]) -> tuple[tuple[str, ...], list
     return tuple(names), indices
 
 
-def _table(index: Sequence[int], n_targets: int) -> LabelMap:
-    """Return the label map value of the whole for each value of a part, in one row."""
-    table = np.zeros((1, 256), np.uint8)
-    table[0, VOID] = VOID
+def _table(index: Sequence[int], n_targets: int) -> UInt8[ndarray, " 256"]:
+    """Return the label map value of the whole for each value of a part."""
+    table = np.zeros(256, np.uint8)
+    table[VOID] = VOID
     for value, target in enumerate(index[: VOID - 1], start=1):
-        table[0, value] = target + 1 if target < n_targets else BACKGROUND
+        table[value] = target + 1 if target < n_targets else BACKGROUND
     return table
 
 
-def _translate(read: Callable[[], LabelMap], table: LabelMap) -> LabelMap:
-    translated: LabelMap = table[0][read()]
+def _translate(read: Callable[[], LabelMap], table: UInt8[ndarray, " 256"]) -> LabelMap:
+    translated: LabelMap = table[read()]
     return translated

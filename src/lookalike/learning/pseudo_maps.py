@@ -128,7 +128,7 @@ def most_probable(output: Float[Tensor, "1 ..."], n_classes: int) -> UInt8[ndarr
     Raises:
         UsageError: If it is none of these.
     """
-    if output.ndim == 4 and output.shape[1] == 1 < n_classes:
+    if output.ndim == 4 and output.shape[1] == 1 and output.shape[3] != n_classes:
         output = output[:, 0]
     if output.ndim == 3 and float(output.max()) < n_classes:
         return output[0].to(torch.uint8).cpu().numpy()

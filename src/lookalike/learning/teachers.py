@@ -66,7 +66,7 @@ class Teacher(nn.Module):
         return 0 if self.network is None else max(self.network.height, self.network.width)
 
     @torch.no_grad()
-    def center(self, images: Iterable[Float[Tensor, "batch 3 height width"]]) -> None:
+    def center(self, images: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
         """Take the mean of the target's parts over these images away from now on."""
         self.mean.zero_()
         sums = torch.stack(
