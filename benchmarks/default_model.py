@@ -62,6 +62,7 @@ from lookalike.learning.default_recipe import (
 from lookalike.learning.devices import Device
 from lookalike.learning.foreign import ForeignNetwork, open_network
 from lookalike.learning.pseudo_maps import read_label_names
+from lookalike.model_folder import read_card, write_card
 from lookalike.models import default_model
 from lookalike.terminal import Bars
 
@@ -356,12 +357,25 @@ def run(data: Path, models: Path, model: Path, folder: Path, n: int | None) -> d
     return results
 
 
+def write_on_card(model: Path, results: Mapping[str, Any]) -> None:
+    """Add the means of `content` and `layout` to the figures on the model's card."""
+    card = read_card(model)
+    found = {
+        f"{gallery}: {name.removeprefix('ours: ')} {measure}": mean
+        for gallery in ("corel", "coco, 80 classes", "coco, 20 classes")
+        for name in OURS
+        for measure, (mean, _, _) in results[gallery]["systems"][name].items()
+    }
+    write_card(model, replace(card, measured={**card.measured, **found}))
+
+
 def main() -> None:
     """Measure the model and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="model folder; by default the one that ships")
     parser.add_argument("--models", type=Path, help="folder of the reference network")
     parser.add_argument("--few", type=int, help="pictures of each theme, for a trial")
+    parser.add_argument("--write-card", action="store_true", help="also on the model's card")
     parser.add_argument("--out", type=Path, default=Path("docs/results/default_model.json"))
     options = parser.parse_args()
     data = Path(os.environ["LOOKALIKE_DATA"])
@@ -369,6 +383,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = run(data, models_folder(data, options.models), model, Path(folder), options.few)
     options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if options.write_card:
+        write_on_card(model, found)
 
 
 if __name__ == "__main__":
