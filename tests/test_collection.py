@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from lookalike.arrays import NO_ID
 from lookalike.errors import (
     CollectionLockedError,
     DamagedCollectionError,
+    EnvironmentFault,
     ImageError,
     MismatchError,
     ModelError,
@@ -169,8 +171,21 @@ def test_another_model_put_into_a_collection_is_noticed(indexed, tmp_path):
         Collection.open(copy)
 
 
-def test_a_new_collection_needs_a_model(tmp_path):
-    with pytest.raises(UsageError, match="needs a model: give --model"):
+def test_a_new_collection_takes_the_model_that_ships(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("lookalike.models.FOLDER", Path(model))
+    with Collection.create(tmp_path / "a.lookalike") as created:
+        assert created.card.name == "tiny"
+    with Collection.open_or_create(tmp_path / "b.lookalike") as created:
+        assert created.card.name == "tiny"
+    # What is there already keeps the model that it has.
+    monkeypatch.setattr("lookalike.models.FOLDER", tmp_path / "gone")
+    with Collection.open_or_create(tmp_path / "b.lookalike") as opened:
+        assert opened.card.name == "tiny"
+
+
+def test_without_a_model_that_ships_one_must_be_given(tmp_path, monkeypatch):
+    monkeypatch.setattr("lookalike.models.FOLDER", tmp_path / "gone")
+    with pytest.raises(EnvironmentFault, match=r"none lies in .*gone; give --model MODEL, or make"):
         Collection.open_or_create(tmp_path / "new.lookalike")
     assert not (tmp_path / "new.lookalike").exists()
 

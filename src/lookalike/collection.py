@@ -33,6 +33,7 @@ from lookalike.images.workers import MOST_WORKERS, usable_processors
 from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
+from lookalike.models import default_model
 from lookalike.progress import SILENT, Progress
 from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
 from lookalike.shelf import Gallery, Shelf, check_options
@@ -85,15 +86,17 @@ class Collection:
         self._gallery: Gallery | None = None
 
     @classmethod
-    def create(cls, path: AnyPath, *, model: AnyPath) -> "Collection":
+    def create(cls, path: AnyPath, *, model: AnyPath | None = None) -> "Collection":
         """Make an empty collection with a copy of a model folder, and open it for writing.
+
+        Without `model` it is the one that ships with the program.
 
         Raises:
             UsageError: If something is at `path` already.
             ModelError: If the model folder is damaged or made for another way of decoding.
-            EnvironmentFault: If it cannot be written there.
+            EnvironmentFault: If it cannot be written there, or no model ships.
         """
-        source = _expanded(model)
+        source = default_model() if model is None else _expanded(model)
         card = read_card(source)
         check_files(source, card)
         if card.preprocess_version != PREPROCESS_VERSION:
@@ -129,19 +132,13 @@ class Collection:
 
     @classmethod
     def open_or_create(cls, path: AnyPath, *, model: AnyPath | None = None) -> "Collection":
-        """Open a collection for writing, or make it with `model` if there is none.
+        """Open a collection for writing, or `create` it if there is none.
 
         Raises:
-            UsageError: If it has to be made and no model is given.
             MismatchError: If it was made with another model than the one given.
         """
         place = _expanded(path)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
-            if model is None:
-                raise UsageError(
-                    f"{place} is a new collection and needs a model: give --model MODEL "
-                    "(lookalike learn makes one)"
-                )
             return cls.create(place, model=model)
         checksum = None if model is None else checksum_of_model(_expanded(model))
         opened = cls.open(place, writable=True)

@@ -9,6 +9,8 @@ import pytest
 from commands import lookalike
 from conftest import paint
 
+from lookalike.model_folder import CARD
+from lookalike.models import FOLDER
 from tests.tiny_model import write_tiny_model
 
 USAGE, ENVIRONMENT, NOT_A_COLLECTION, LOCKED, MISMATCH = 2, 3, 10, 11, 12
@@ -87,11 +89,19 @@ def test_indexing_into_a_folder_of_something_else_leaves_it_alone(pictures, mode
     assert sorted(pictures.iterdir()) == before
 
 
-def test_a_new_collection_without_a_model(pictures, tmp_path):
+@pytest.mark.skipif((FOLDER / CARD).is_file(), reason="a model ships with this copy")
+def test_a_new_collection_without_a_model_where_none_ships(pictures, tmp_path):
     done = lookalike("index", tmp_path / "new.lookalike", pictures)
-    assert done.code == USAGE
+    assert done.code == ENVIRONMENT
     assert "--model" in done.complaint
     assert not (tmp_path / "new.lookalike").exists()
+
+
+@pytest.mark.skipif(not (FOLDER / CARD).is_file(), reason="the default model is not trained yet")
+def test_a_new_collection_without_a_model_takes_the_one_that_ships(pictures, tmp_path):
+    done = lookalike("index", tmp_path / "new.lookalike", pictures, "--json")
+    assert done.code == 0
+    assert done.json["indexed"] == 12
 
 
 def test_a_source_that_does_not_exist(model, tmp_path):

@@ -34,8 +34,11 @@ def material_of(label_maps: torch.Tensor, recipe: Recipe) -> Material:
         label_maps=label_maps.numpy(),
         labels=np.zeros((n, 3), bool),
         unreadable=(),
+        source=torch.zeros(n, dtype=torch.int64),
+        known=torch.ones(1, 3, dtype=torch.bool),
+        is_single=torch.tensor([False]),
     )
-    return Material(pictures, False, recipe, CPU)
+    return Material.of(pictures, False, recipe, CPU)
 
 
 def self_encoder_of(recipe: Recipe, seed: int = 0) -> SelfEncoder:

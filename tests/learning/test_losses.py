@@ -8,6 +8,7 @@ from lookalike.learning.losses import (
     code_loss,
     label_loss,
     map_loss,
+    partial_label_loss,
     sigmoid_map_loss,
     squared_map_loss,
     value_weights,
@@ -152,3 +153,55 @@ def test_weights_grow_with_rarity_and_leave_the_mean_cell_at_one():
 
 def test_weights_of_no_cells_at_all_are_finite():
     assert torch.isfinite(value_weights(torch.tensor([0, 0]))).all()
+
+
+@pytest.fixture
+def partial_batch(generator):
+    """Six pictures of three sets: two of several labels, one of a single label."""
+    known = torch.tensor([[1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 1, 1]], dtype=torch.bool)
+    source = torch.tensor([0, 1, 2, 0, 2, 1])
+    labels = torch.tensor(
+        [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 1], [0] * 5, [0, 0, 0, 1, 0], [0] * 5],
+        dtype=torch.bool,
+    )
+    logits = torch.randn(6, 5, generator=generator)
+    return logits, labels, known[source], source == 2
+
+
+def slow_partial_label_loss(logits, labels, known, is_single):
+    """One picture and one known class after the other."""
+    total = 0.0
+    for scores, has, knows, single in zip(logits, labels, known, is_single, strict=True):
+        classes = [c for c in range(len(scores)) if knows[c]]
+        x = [float(scores[c]) for c in classes]
+        y = [bool(has[c]) for c in classes]
+        if single:
+            total -= math.log(softmax(np.array(x))[y.index(True)])
+        else:
+            shares = [1 / (1 + math.exp(-value)) for value in x]
+            terms = [math.log(p if t else 1 - p) for p, t in zip(shares, y, strict=True)]
+            total -= sum(terms) / len(terms)
+    return total / len(logits)
+
+
+def test_labels_are_judged_by_what_each_set_knows(partial_batch):
+    expected = slow_partial_label_loss(*(part.numpy() for part in partial_batch))
+    assert float(partial_label_loss(*partial_batch)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_classes_that_a_set_does_not_know_have_no_gradient(partial_batch):
+    logits, labels, known, is_single = partial_batch
+    logits.requires_grad_()
+    partial_label_loss(logits, labels, known, is_single).backward()
+    assert torch.isfinite(logits.grad).all()
+    assert not logits.grad[~known].any()
+    assert logits.grad[known].all()
+
+
+@pytest.mark.parametrize("is_single_label", [False, True])
+def test_where_all_is_known_the_loss_is_the_plain_one(generator, is_single_label):
+    logits = torch.randn(4, 3, generator=generator)
+    labels = torch.eye(3, dtype=torch.bool)[[0, 2, 1, 1]]
+    known, single = torch.ones(4, 3, dtype=torch.bool), torch.full((4,), is_single_label)
+    found = partial_label_loss(logits, labels, known, single)
+    torch.testing.assert_close(found, label_loss(logits, labels, is_single_label))

@@ -37,7 +37,7 @@ def pictures(tmp_path_factory):
 
 def material(pictures, **changes):
     recipe = replace(TINY, batch_size=12, learning_rate=5e-3, **changes)
-    return Material(pictures, False, recipe, Device("cpu", False))
+    return Material.of(pictures, False, recipe, Device("cpu", False))
 
 
 def run_all_epochs(stage):

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from lookalike.cli.root import app, show_result
+from lookalike.cli.trainings import default_training, plain_training, refuse_without_use
 from lookalike.options import SETTINGS, Json, Level, Seed, examples, option
-from lookalike.showing import show_card, show_demo, show_imported
+from lookalike.showing import show_card, show_demo
 from lookalike.terminal import Bars
 
 
@@ -19,14 +20,24 @@ from lookalike.terminal import Bars
         "lookalike learn 'coco#train' --level supercategories --out coco-model",
         "lookalike learn photos --out plain-model --code-weight 0   (no self-encoding)",
         "lookalike learn coco --out coco-model --resume   (after an interruption)",
+        "lookalike learn coco photos --out model --teacher encoder.onnx",
+        "lookalike learn --recipe default DATA --out model   (as it ships)",
     ),
 )
 def learn(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Labeled pictures.")],
+    context: typer.Context,
+    dataset: Annotated[
+        list[str],
+        typer.Argument(metavar="DATASET", help="Labeled pictures; of several the first counts."),
+    ],
     out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
     validate: Annotated[
         str | None, option("--validate", show_default="a tenth", help="Pictures to measure on.")
     ] = None,
+    recipe: Annotated[
+        Literal["plain", "default"],
+        option("--recipe", help="Where options not given come from; default: what ships."),
+    ] = "plain",
     backbone: Annotated[
         str, option("--backbone", metavar="NAME|FILE.onnx", help="The network, or an encoder.")
     ] = "residual",
@@ -113,6 +124,50 @@ def learn(
     image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
     batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
     learning_rate: Annotated[float, option("--learning-rate", help="Largest of the run.")] = 2e-3,
+    teacher: Annotated[
+        Path | None, option("--teacher", help="Network (ONNX, TFLite) that content is taught by.")
+    ] = None,
+    teacher_weight: Annotated[
+        float | None,
+        option("--teacher-weight", show_default="5 with --teacher", help="Weight of that."),
+    ] = None,
+    color_share: Annotated[
+        float, option("--color-share", help="Share of plain color in what is taught.")
+    ] = 0.25,
+    palette_bins: Annotated[
+        int, option("--palette-bins", help="Bins of a learned color histogram for content.")
+    ] = 0,
+    segmenter: Annotated[
+        Path | None,
+        option("--segmenter", help="Network (ONNX, TFLite) that draws label maps where none are."),
+    ] = None,
+    segmenter_labels: Annotated[
+        Path | None, option("--segmenter-labels", help="Its class names, one a line.")
+    ] = None,
+    segmenter_without: Annotated[
+        list[str], option("--segmenter-without", help="A class of it that is not believed.")
+    ] = [],  # noqa: B006 - how Typer declares an option that can be given several times
+    segmenter_for: Annotated[
+        list[str], option("--segmenter-for", help="A data set it draws for, by name; else all.")
+    ] = [],  # noqa: B006
+    normalization: Annotated[
+        Literal["imagenet", "symmetric", "unit", "bytes"],
+        option("--normalization", help="What teacher and segmenter read, if not bytes."),
+    ] = "imagenet",
+    models: Annotated[
+        Path | None,
+        option(
+            "--models",
+            show_default="in or beside DATA",
+            help="Where the networks of the default recipe are.",
+        ),
+    ] = None,
+    mapped_repeats: Annotated[
+        int, option("--mapped-repeats", help="How often pictures with label maps are seen.")
+    ] = 1,
+    half_weights: Annotated[
+        bool, option("--half-weights", help="Store weights in half the space.")
+    ] = False,
     level: Level = "names",
     seed: Seed = 0,
     device: Annotated[
@@ -125,107 +180,23 @@ def learn(
     from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
     from lookalike.learning import recipes  # noqa: PLC0415
 
-    recipe = recipes.Recipe(
-        image_size=image_size,
-        code_dim=code_dim,
-        backbone=backbone,
-        self_encoder=self_encoder,
-        map_input=map_input,
-        tied_weights=tied_weights,
-        reconstruction_loss=reconstruction_loss,
-        corruption=corruption,
-        sparsity_target=sparsity_target,
-        sparsity_weight=sparsity_weight,
-        active_units=active_units,
-        hidden_layers=hidden_layers,
-        hidden_dim=hidden_dim,
-        layer_epochs=layer_epochs,
-        gibbs_steps=gibbs_steps,
-        persistent_chains=persistent_chains,
-        sleep_phase=sleep_phase,
-        code_weight=code_weight,
-        pretraining=pretraining,
-        pretraining_epochs=pretraining_epochs,
-        label_share=label_share,
-        epochs=epochs,
-        self_encoder_epochs=self_encoder_epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=device,
-    )
     bars = Bars()
-    pictures = open_dataset(dataset, level=level, progress=bars)
+    refuse_without_use(context, has_network=bool(teacher or segmenter))
+    training = (default_training if recipe == "default" else plain_training)(context, bars)
     held_out = open_dataset(validate, level=level, progress=bars) if validate else None
-    card = recipes.learn(pictures, out, recipe, validate=held_out, resume=resume, progress=bars)
+    card = recipes.learn(
+        training.dataset,
+        out,
+        training.recipe,
+        validate=held_out,
+        guides=training.guides,
+        resume=resume,
+        progress=bars,
+    )
     show_result(
         as_json,
         {"model": card.id, "folder": str(out), "measured": dict(card.measured)},
         lambda: show_card(card, out),
-    )
-    return 0
-
-
-models = typer.Typer(
-    help="Models that others have trained.",
-    no_args_is_help=True,
-    context_settings=SETTINGS,
-    rich_markup_mode="rich",
-)
-app.add_typer(models, name="model")
-
-
-@models.callback()
-def _models() -> None:
-    """Models that others have trained."""
-
-
-@models.command(
-    "import",
-    context_settings=SETTINGS,
-    epilog=examples(
-        "lookalike model import clip-vit-base-patch32 --out clip",
-        "lookalike model import facebook/dinov2-small --download --out dinov2",
-    ),
-)
-def import_(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="Folder of a model saved by Transformers.")
-    ],
-    out: Annotated[Path, option("--out", metavar="MODEL", help="Model folder to write.")],
-    download: Annotated[
-        bool, option("--download", help="SOURCE is a name on the Hugging Face hub: fetch it.")
-    ] = False,
-    image_size: Annotated[
-        int | None,
-        option("--image-size", min=1, show_default="the model's", help="Pixels of the input."),
-    ] = None,
-    no_text: Annotated[bool, option("--no-text", help="Leave the text side out.")] = False,
-    as_json: Json = False,
-) -> int:
-    """Make a model folder of a model such as DINOv2, CLIP or SigLIP; see docs/importing.md."""
-    from lookalike.learning.importing import import_model  # noqa: PLC0415 - keeps --help fast
-
-    card = import_model(
-        source,
-        out,
-        image_size=image_size,
-        with_text=not no_text,
-        download=download,
-        progress=Bars(),
-    )
-    show_result(
-        as_json,
-        {
-            "model": card.id,
-            "folder": str(out),
-            "image_size": card.image_size,
-            "content_dim": card.content_dim,
-            "has_text": card.has_text,
-            "measured": dict(card.measured),
-            "origin": dict(card.origin),
-        },
-        lambda: show_imported(card, out),
     )
     return 0
 

@@ -24,7 +24,7 @@ from lookalike.terminal import Bars
 @app.command(
     context_settings=SETTINGS,
     epilog=examples(
-        "lookalike index photos.lookalike ~/Pictures --model my-model",
+        "lookalike index photos.lookalike ~/Pictures",
         "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
     ),
@@ -35,7 +35,7 @@ def index(
         list[str], typer.Argument(metavar="SOURCE", help="Folders, files or data sets.")
     ],
     model: Annotated[
-        Path | None, option("--model", help="Model folder; needed for a new collection.")
+        Path | None, option("--model", show_default="the one that ships", help="Model folder.")
     ] = None,
     workers: Annotated[
         int | None,

@@ -38,6 +38,15 @@ def view_pixels(
     return functional.grid_sample(images, cells, padding_mode="border", align_corners=False)
 
 
+def shrink_images(
+    images: Float[Tensor, "batch 3 side side"], size: int
+) -> Float[Tensor, "batch 3 size size"]:
+    """Return images at a smaller size, antialiased; those of that size as they are."""
+    if images.shape[-1] == size:
+        return images
+    return functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+
 def view_label_maps(
     label_maps: UInt8[Tensor, "batch height width"], views: Float[Tensor, "batch 2 3"], grid: int
 ) -> UInt8[Tensor, "batch grid grid"]:

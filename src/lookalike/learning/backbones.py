@@ -18,6 +18,7 @@ _SMALLEST_SIDE: Final = 6
 
 _WIDTHS: Final = (32, 64, 128, 192, 256)
 """Channels at a half, a quarter, … of the picture's side."""
+_WIDE: Final = (40, 80, 160, 224, 320)
 
 
 @runtime_checkable
@@ -60,10 +61,10 @@ class ResidualBackbone(nn.Module):
     n_channels: int
     side: int
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, image_size: int, all_widths: tuple[int, ...] = _WIDTHS) -> None:
         super().__init__()
         n_stages = _count_stages(image_size)
-        widths = _WIDTHS[: n_stages + 1]
+        widths = all_widths[: n_stages + 1]
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
@@ -118,6 +119,7 @@ def _count_stages(image_size: int) -> int:
 
 BACKBONES: Final[dict[str, Callable[[int], Backbone]]] = {
     "residual": ResidualBackbone,
+    "residual-wide": partial(ResidualBackbone, all_widths=_WIDE),
     "resnet18": resnet18,
     "resnet50": resnet50,
     "mobilenet-v3-large": mobilenet_large,

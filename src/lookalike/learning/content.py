@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lookalike.errors import UsageError
+from lookalike.learning.colors import LearnedPalette
 from lookalike.learning.published_networks import start_by_he
 
 _LABEL_CHANNELS: Final = 256
@@ -51,24 +53,42 @@ class Content(Protocol):
 
 
 class PooledContent(nn.Module):
-    """Mean and maximum over the picture of channels made for labels, projected."""
+    """Mean and maximum over the picture of channels made for labels, projected.
 
-    def __init__(self, n_channels: int, dim: int) -> None:
+    Args:
+        n_channels: Channels of the feature map.
+        dim: Length of `content`.
+        palette: A learned histogram of the colors of the picture, which is projected with them.
+    """
+
+    def __init__(self, n_channels: int, dim: int, palette: LearnedPalette | None = None) -> None:
         super().__init__()
         self.dim = dim
+        self.palette = palette
         self.label_features = _convolve(n_channels, _LABEL_CHANNELS)
-        self.linear = nn.Linear(2 * _LABEL_CHANNELS, dim, bias=False)
+        n_bins = 0 if palette is None else palette.n_channels
+        self.linear = nn.Linear(2 * _LABEL_CHANNELS + n_bins, dim, bias=False)
         self.norm = nn.BatchNorm1d(dim)
         self.read_outs = (self.linear,)
         self.layers: tuple[nn.Module, ...] = ()
 
     def forward(
-        self, feature_map: Float[Tensor, "batch channels side side"]
+        self,
+        feature_map: Float[Tensor, "batch channels side side"],
+        normalized: Float[Tensor, "batch 3 size size"] | None = None,
     ) -> Float[Tensor, "batch content_dim"]:
-        """Return `content`."""
+        """Return `content`; with a palette the picture is needed too, with values around 0.
+
+        Raises:
+            UsageError: If it is not given.
+        """
         features = self.label_features(feature_map)
         # The mean tells how much there is of something, the maximum that there is a little.
         pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        if self.palette is not None:
+            if normalized is None:
+                raise UsageError("content with a palette reads the picture too; give normalized")
+            pooled = torch.cat([pooled, self.palette(normalized).to(pooled.dtype)], dim=1)
         content: Tensor = self.norm(self.linear(pooled))
         return content
 

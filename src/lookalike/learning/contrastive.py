@@ -52,7 +52,8 @@ class Contrast:
         images = view_images(material, positions.repeat(2), views, generator, jitter=_JITTER)
         network = self.network
         with material.device.autocast():
-            content = network.content(network.backbone(network.normalize(images)))
+            normalized = network.normalize(images)
+            content = network.read_content(network.backbone(normalized), normalized)
             projected = self.projection(content).float()
         return contrastive_loss(projected[:n], projected[n:])
 

@@ -8,10 +8,8 @@ from typing import Final
 
 import jaxtyping
 import numpy as np
-import onnxruntime
 import torch
 from jaxtyping import Float, UInt8
-from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,7 +18,9 @@ from lookalike.errors import ModelError
 from lookalike.failpoints import failpoint
 from lookalike.learning.external import ExternalEncoder
 from lookalike.learning.external_export import FEATURES, heads_opset, join, load_encoder
+from lookalike.learning.half_weights import halve_weights
 from lookalike.learning.network import Network, Prediction
+from lookalike.learning.parity import overlook_jumps, run_file, smallest_cosine
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.sparsity import Bits
 from lookalike.model_folder import NETWORK, SELF_DECODER, SELF_ENCODER, ModelCard, write_card
@@ -29,8 +29,6 @@ _OPSET: Final = 17
 _TOLERANCE: Final = 1e-3
 """Largest difference of one value; embeddings and probabilities are of the order of 1."""
 _SMALLEST_COSINE: Final = 0.9999
-_JUMPS: Final = 0.01
-"""Share of values that may differ where rounding can carry a value over a threshold: bits."""
 
 
 class ExportedNetwork(nn.Module):
@@ -108,6 +106,7 @@ def export_model(
     self_encoder: SelfEncoder | None,
     *,
     is_single_label: bool,
+    has_half_weights: bool = False,
     pixels: UInt8[Tensor, "batch size size 3"],
     label_maps: UInt8[Tensor, "batch grid grid"] | None,
 ) -> dict[str, float]:
@@ -118,11 +117,13 @@ def export_model(
         network: The trained network, on the CPU.
         self_encoder: The trained self-encoder, on the CPU; `None` without self-encoding.
         is_single_label: Whether labels are a softmax.
+        has_half_weights: Whether weights are rounded to float16 and stored so.
         pixels: Pictures to compare on, at least one.
         label_maps: Label maps to compare on; needed with a self-encoder.
 
     Returns:
-        `parity_max_difference` and `parity_min_cosine` over all outputs.
+        `parity_max_difference` and `parity_min_cosine` over all outputs; for rounded weights
+        also `rounding_max_difference` and `rounding_min_cosine`.
 
     Raises:
         ModelError: If an exported file computes something else.
@@ -141,19 +142,25 @@ def export_model(
             (SELF_ENCODER, ExportedEncoder(self_encoder), "label_maps", label_maps, ["code"]),
             (SELF_DECODER, ExportedDecoder(self_encoder), "code", codes, ["probabilities"]),
         ]
-    differences, cosines = [], []
+    figures: dict[str, float] = {}
     for name, module, input_name, example, output_names in parts:
         if isinstance(module, ExportedNetwork) and isinstance(network.backbone, ExternalEncoder):
             _write_joined(folder / name, module, network.backbone, example, output_names)
         else:
             write_onnx(folder / name, module.eval(), input_name, example, output_names)
-        difference, cosine = compare(folder / name, module, input_name, example)
-        differences.append(difference)
-        cosines.append(cosine)
-    return {
-        "parity_max_difference": max(differences),
-        "parity_min_cosine": min(cosines),
-    }
+        _keep_worst(figures, "parity", compare(folder / name, module, input_name, example))
+        if has_half_weights:
+            rounding = halve_weights(
+                folder / name, input_name, example, has_jumps=getattr(module, "jumps", False)
+            )
+            _keep_worst(figures, "rounding", rounding)
+    return figures
+
+
+def _keep_worst(figures: dict[str, float], what: str, found: tuple[float, float]) -> None:
+    difference, cosine = f"{what}_max_difference", f"{what}_min_cosine"
+    figures[difference] = max(figures.get(difference, 0.0), found[0])
+    figures[cosine] = min(figures.get(cosine, 1.0), found[1])
 
 
 def _write_joined(
@@ -220,15 +227,12 @@ def compare(path: Path, module: nn.Module, input_name: str, example: Tensor) -> 
     """
     expected = module(example)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    found = session.run(None, {input_name: example.numpy()})
+    found = run_file(path, input_name, example)
     pairs = [(a, b.numpy()) for a, b in zip(found, expected, strict=True)]
     if getattr(module, "jumps", False):
-        pairs = [(_without_jumps(a, b), b) for a, b in pairs]
+        pairs = [(overlook_jumps(a, b), b) for a, b in pairs]
     difference = max(float(np.abs(a - b).max()) for a, b in pairs)
-    cosine = min(_smallest_cosine(a, b) for a, b in pairs)
+    cosine = min(smallest_cosine(a, b) for a, b in pairs)
     if not (difference <= _TOLERANCE and cosine >= _SMALLEST_COSINE):
         raise ModelError(
             f"{path.name} differs from the trained network by {difference:.2g} "
@@ -236,20 +240,6 @@ def compare(path: Path, module: nn.Module, input_name: str, example: Tensor) -> 
             "train in float32 or report this with the recipe"
         )
     return difference, cosine
-
-
-def _without_jumps(
-    found: Float[ndarray, "..."], expected: Float[ndarray, "..."]
-) -> Float[ndarray, "..."]:
-    """Overlook values that differ, if these are few: there rounding has changed a bit."""
-    differs = np.abs(found - expected) > _TOLERANCE
-    return np.where(differs, expected, found) if differs.mean() <= _JUMPS else found
-
-
-def _smallest_cosine(a: Float[ndarray, "..."], b: Float[ndarray, "..."]) -> float:
-    rows_a, rows_b = a.reshape(len(a), -1).astype(float), b.reshape(len(b), -1).astype(float)
-    lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
-    return float(((rows_a * rows_b).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
 
 
 def publish(temporary: Path, out: Path, card: ModelCard) -> ModelCard:

@@ -80,17 +80,27 @@ class HeldOut:
             probabilities.append(self._probabilities(predicted.label_logits))
             if self_encoder is not None and predicted.code is not None:
                 self_encoder.eval()
-                label_maps = self.pictures.take_label_maps(positions).numpy()
+                label_maps = self.pictures.take_label_maps(positions).cpu().numpy()
                 logits = predicted.map_logits
                 if logits is None:
                     logits = self_encoder.decode(predicted.code)
                 overlap.add(_most_probable(logits), label_maps)
-        shown = np.concatenate(probabilities)
-        labels = self.pictures.labels[: len(shown)]
+        return {
+            **self._label_figures(np.concatenate(probabilities)),
+            **_overlap_figures("predicted", overlap),
+        }
+
+    def _label_figures(self, probabilities: np.ndarray) -> dict[str, float]:
+        """Figures over the pictures whose data set knows every class that the model tells."""
+        pictures, n = self.pictures, self.n_classes
+        is_told = pictures.known[:, :n].all(dim=1)[pictures.source[: len(probabilities)]].numpy()
+        if not is_told.any():
+            return {}
+        shown = probabilities[is_told, :n]
+        labels = pictures.labels[: len(probabilities)][is_told, :n]
         return {
             "label_map": label_mean_average_precision(shown, labels),
             "label_f": label_f(shown, labels, self.is_single_label),
-            **_overlap_figures("predicted", overlap),
         }
 
     def _predict(self, network: Network, positions: Tensor) -> Prediction:

@@ -19,6 +19,7 @@ _COLUMNS: Final = (
     "segmentation_loss",
     "sparsity_loss", "layer_loss", "reconstruction_error", "free_energy_gap", "wake_loss",
     "sleep_loss",
+    "teacher_loss", "similarity_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
@@ -34,6 +35,8 @@ _LOSSES: Final = {
     "segmentation_loss": ("label map, segmented", "#3d5a80"),
     "layer_loss": ("layer", "#7a7a7a"),
     "reconstruction_error": ("layer, squared error", "#7a7a7a"),
+    "teacher_loss": ("teacher", "#5f7a3a"),
+    "similarity_loss": ("neighbors", "#8a5a44"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),

@@ -4,10 +4,11 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor, nn
 
-from lookalike.learning.augmentation import random_views, view_label_maps
+from lookalike.arrays import VOID
+from lookalike.learning.augmentation import random_views, shrink_images, view_label_maps
 from lookalike.learning.devices import derive_seed
 from lookalike.learning.held_out import HeldOut
-from lookalike.learning.losses import Scalar, code_loss, label_loss
+from lookalike.learning.losses import Scalar, code_loss
 from lookalike.learning.network import Network, Prediction
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.self_encoders import SelfEncoder
@@ -20,6 +21,7 @@ from lookalike.learning.stages import (
     mirrored_views,
     view_images,
 )
+from lookalike.learning.teachers import Teacher
 from lookalike.progress import Task
 
 
@@ -34,7 +36,10 @@ class NetworkStage:
     Without a self-encoder the same steps are taken for the labels alone. With a segmentation head
     the label map takes the place of the code: `L = L_cls + weight · L_map`.
 
+    With a teacher its two losses are added. Pictures without a label map have no loss of codes.
+
     Args:
+        teacher: What `content` is taught beside labels; `None` without.
         is_trunk_frozen: Whether the backbone keeps its weights, so that the heads alone learn.
         name: Name of the stage in seeds, checkpoints and the log.
     """
@@ -46,17 +51,19 @@ class NetworkStage:
         material: Material,
         held_out: HeldOut,
         n_epochs: int,
+        teacher: Teacher | None = None,
         *,
         is_trunk_frozen: bool = False,
         name: str = "network",
     ) -> None:
         self.name = name
-        self.network, self.self_encoder = network, self_encoder
+        self.network, self.self_encoder, self.teacher = network, self_encoder, teacher
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
         self.title = _title(self_encoder is not None, material.pictures.label_maps is not None)
         self._is_trunk_frozen = is_trunk_frozen
         self._freeze()
-        modules: list[nn.Module] = [network, *([self_encoder] if self_encoder else [])]
+        learned = [network, self_encoder, teacher]
+        modules: list[nn.Module] = [module for module in learned if module is not None]
         self.optimizer = make_optimizer(modules, material)
         n_steps = n_epochs * material.steps_per_epoch
         self._steps = Steps(self.optimizer, material.recipe.learning_rate, n_steps)
@@ -110,6 +117,8 @@ class NetworkStage:
             "code_loss": recipe.code_weight,
             "predicted_map_loss": recipe.code_weight,
             "segmentation_loss": recipe.segmentation_weight,
+            "teacher_loss": recipe.teacher_weight,
+            "similarity_loss": recipe.teacher_weight,
         }
         return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
@@ -118,26 +127,46 @@ class NetworkStage:
     ) -> dict[str, Scalar]:
         material = self.material
         views = self._views(len(positions), generator)
-        labels = material.pictures.take_labels(positions).to(material.device.name)
-        predicted = self._predict(positions, views, generator)
-        losses = {
-            "label_loss": label_loss(predicted.label_logits, labels, material.is_single_label)
-        }
+        shown = self._show(positions, views, generator)
+        predicted = self._predict(positions, views, shown)
+        losses = {"label_loss": material.label_loss(predicted.label_logits, positions)}
+        if self.teacher is not None and shown is not None:
+            losses |= self.teacher.losses(predicted.content, self.teacher.target(shown))
         if self.self_encoder is None or predicted.code is None:
             return losses
         if self._codes.noise is not None:
             noise = self._codes.noise[positions].to(material.device.name)
             return losses | {"code_loss": code_loss(predicted.code, noise)}
-        label_maps = material.pictures.take_label_maps(self._codes.sources[positions])
-        shown = view_label_maps(label_maps, views, material.recipe.grid).to(material.device.name)
-        if predicted.map_logits is not None:
-            loss = self.self_encoder.loss(predicted.map_logits, shown)
-            return losses | {"segmentation_loss": loss}
+        return losses | self._code_losses(predicted, positions, views, is_joint=is_joint)
+
+    def _code_losses(
+        self,
+        predicted: Prediction,
+        positions: Int64[Tensor, " batch"],
+        views: Float[Tensor, "batch 2 3"],
+        *,
+        is_joint: bool,
+    ) -> dict[str, Scalar]:
+        """Losses over the pictures of the batch that have a label map; nothing for fewer than 2."""
+        material, self_encoder = self.material, self.self_encoder
+        code, map_logits = predicted.code, predicted.map_logits
+        device = material.device.name
+        label_maps = material.pictures.take_label_maps(self._codes.sources[positions]).to(device)
+        shown = view_label_maps(label_maps, views.to(device), material.recipe.grid)
+        if material.is_partly_mapped:
+            is_mapped = (shown != VOID).flatten(1).any(dim=1)
+            shown = shown[is_mapped]
+            code = None if code is None else code[is_mapped]
+            map_logits = None if map_logits is None else map_logits[is_mapped]
+        if self_encoder is None or code is None or len(shown) < 2:
+            return {}
+        if map_logits is not None:
+            return {"segmentation_loss": self_encoder.loss(map_logits, shown)}
         if is_joint:
-            return losses | self._joint_losses(self.self_encoder, predicted.code, shown)
+            return self._joint_losses(self_encoder, code, shown)
         with torch.no_grad(), material.device.autocast():
-            code = self.self_encoder.encode(shown)
-        return losses | {"code_loss": code_loss(predicted.code, code)}
+            target = self_encoder.encode(shown)
+        return {"code_loss": code_loss(code, target)}
 
     def _joint_losses(
         self,
@@ -160,20 +189,36 @@ class NetworkStage:
             return mirrored_views(n, generator)
         return random_views(n, self.material.recipe.smallest_crop, generator)
 
-    def _predict(
+    def _show(
         self,
         positions: Int64[Tensor, " batch"],
         views: Float[Tensor, "batch 2 3"],
         generator: Generator,
+    ) -> Float[Tensor, "batch 3 side side"] | None:
+        """Return what network and teacher look at; `None` where nobody does.
+
+        A teacher is shown more pixels than the network. An external encoder has seen pictures in
+        their own colors; so does its teacher.
+        """
+        recipe, has_seen = self.material.recipe, self.material.pictures.features is not None
+        if has_seen and self.teacher is None:
+            return None
+        size = max(recipe.image_size, 0 if self.teacher is None else self.teacher.side)
+        jitter = 0.0 if has_seen else recipe.color_jitter
+        return view_images(self.material, positions, views, generator, jitter=jitter, size=size)
+
+    def _predict(
+        self,
+        positions: Int64[Tensor, " batch"],
+        views: Float[Tensor, "batch 2 3"],
+        shown: Float[Tensor, "batch 3 side side"] | None,
     ) -> Prediction:
         material = self.material
         with material.device.autocast():
-            if material.pictures.features is not None:
+            if shown is None or material.pictures.features is not None:
                 features = material.pictures.take_features(positions, views[:, 0, 0] < 0)
                 return self.network.predict(features.to(material.device.name))
-            jitter = material.recipe.color_jitter
-            images = view_images(material, positions, views, generator, jitter=jitter)
-            prediction: Prediction = self.network(images)
+            prediction: Prediction = self.network(shrink_images(shown, material.recipe.image_size))
             return prediction
 
 

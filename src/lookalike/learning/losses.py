@@ -27,6 +27,35 @@ def label_loss(
     return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
+def partial_label_loss(
+    logits: Float[Tensor, "batch classes"],
+    labels: Bool[Tensor, "batch classes"],
+    known: Bool[Tensor, "batch classes"],
+    is_single: Bool[Tensor, " batch"],
+) -> Scalar:
+    """Classification loss of pictures from several sets, each of which knows only some classes.
+
+    For each picture `label_loss` over the classes its set knows, as if there were no others; mean
+    over the batch.
+
+    Args:
+        logits: One per class.
+        labels: Which classes each picture has.
+        known: Which classes its set can tell; at least one.
+        is_single: Whether it has exactly one of these.
+    """
+    several = functional.binary_cross_entropy_with_logits(
+        logits, labels.to(logits.dtype), reduction="none"
+    )
+    several = (several * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)
+    among_known = logits.masked_fill(~known, float("-inf"))
+    # Where there are several labels or none, any known class will do: that loss is not used, but
+    # an infinite one would make gradients that are no numbers.
+    target = torch.where(is_single, labels.int().argmax(dim=1), known.int().argmax(dim=1))
+    one = functional.cross_entropy(among_known, target, reduction="none")
+    return torch.where(is_single, one, several).mean()
+
+
 def code_loss(
     predicted: Float[Tensor, "batch code_dim"], code: Float[Tensor, "batch code_dim"]
 ) -> Scalar:

@@ -50,7 +50,7 @@ _WAKE_SLEEP_RATE: Final = 0.02
 
 def layer_stages(self_encoder: SelfEncoder, material: Material, held_out: HeldOut) -> list[Stage]:
     """Return the stages in which single layers learn; none for kinds that have no such stages."""
-    n_epochs = material.recipe.layer_epochs_for(len(material.pictures))
+    n_epochs = material.recipe.layer_epochs_for(len(material.positions))
     if material.recipe.self_encoder == "stacked":
         n_layers = len(layers_up(self_encoder.encoder))
         return [LayerStage(self_encoder, i, material, n_epochs) for i in range(n_layers)]
@@ -113,11 +113,11 @@ class LayerStage:
         share, device = self.material.recipe.corruption_share, self.material.device.name
         if self.index == 0:
             n_values = len(self.self_encoder.weights)
-            given = corrupt(shown, share, n_values, generator).to(device)
+            given = corrupt(shown.cpu(), share, n_values, generator).to(device)
             hidden = self._up(self.self_encoder.inputs(given).flatten(1)).sigmoid()
             logits = self._down(hidden).float().view(len(shown), n_values, *shown.shape[1:])
-            return self.self_encoder.loss(logits, shown.to(device))
-        below = self._activations(shown.to(device))
+            return self.self_encoder.loss(logits, shown)
+        below = self._activations(shown)
         hidden = self._up(drop_units(below, share, generator)).sigmoid()
         return functional.binary_cross_entropy_with_logits(self._down(hidden).float(), below)
 
@@ -152,6 +152,7 @@ class MachineStage:
     ) -> None:
         self.self_encoder, self.belief, self.index = self_encoder, belief, index
         self.material, self.held_out, self.n_epochs = material, held_out, n_epochs
+        self._held_out_maps = held_out.pictures.mapped()
         self.name, self.title = _names(index, len(belief))
         machine = self.machine
         self._has_chains = len(machine.chains) > 0
@@ -182,7 +183,7 @@ class MachineStage:
         averages = Averages(task)
         for positions in self.material.batches(generator):
             shown = random_label_maps(self.material, positions, generator)
-            visible = self._visible(shown.to(self.material.device.name))
+            visible = self._visible(shown)
             loss, _ = self.machine.contrast(visible, self.material.recipe.gibbs_steps)
             _descend(self.optimizer, loss)
             error = self.machine.reconstruction_error(visible)
@@ -201,14 +202,14 @@ class MachineStage:
             `free_energy_gap`, the difference of their mean free energies: overfitting makes it
             grow. Empty without held-out label maps.
         """
-        held_out, learned = self.held_out.pictures, self.material.pictures
+        held_out, learned = self._held_out_maps, self.material.mapped
         n = min(len(held_out), len(learned), limit or len(held_out))
-        if held_out.label_maps is None or n == 0:
+        if n == 0:
             return {}
-        gap = self._free_energy(held_out.take_label_maps(torch.arange(n)))
-        whole = view_label_maps(
-            learned.take_label_maps(torch.arange(n)), whole_views(n), self.material.recipe.grid
-        )
+        gap = self._free_energy(self.held_out.pictures.take_label_maps(held_out[:n]))
+        label_maps = self.material.pictures.take_label_maps(learned[:n])
+        views = whole_views(n).to(label_maps.device)
+        whole = view_label_maps(label_maps, views, self.material.recipe.grid)
         return {"free_energy_gap": gap - self._free_energy(whole)}
 
     def _free_energy(self, label_maps: UInt8[Tensor, "batch grid grid"]) -> float:
@@ -247,7 +248,7 @@ class WakeSleepStage:
         averages = Averages(task)
         for positions in self.material.batches(generator):
             shown = random_label_maps(self.material, positions, generator)
-            visible = self.self_encoder.inputs(shown.to(self.material.device.name)).flatten(1)
+            visible = self.self_encoder.inputs(shown).flatten(1)
             losses = self.net.losses(visible, self.material.recipe.gibbs_steps)
             _descend(self.optimizer, torch.stack(list(losses.values())).sum())
             shown_losses = {name: losses[name] for name in ("wake_loss", "sleep_loss")}

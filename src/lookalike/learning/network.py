@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lookalike.learning.backbones import BACKBONES, Backbone
+from lookalike.learning.colors import LearnedPalette
 from lookalike.learning.content import (
     AveragedContent,
     CellFeatures,
@@ -85,7 +86,8 @@ class Network(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 size size"]) -> Prediction:
         """Return the prediction for RGB images with values from 0 to 255."""
-        return self.predict(self.backbone(self.normalize(images)))
+        normalized = self.normalize(images)
+        return self.predict(self.backbone(normalized), normalized)
 
     def normalize(
         self, images: Float[Tensor, "batch 3 size size"]
@@ -95,9 +97,18 @@ class Network(nn.Module):
             return images
         return (images - self.mean) / _DEVIATION
 
-    def predict(self, feature_map: Float[Tensor, "batch channels side side"]) -> Prediction:
-        """Return the prediction for feature maps of the backbone."""
-        content = self.content(feature_map)
+    def predict(
+        self,
+        feature_map: Float[Tensor, "batch channels side side"],
+        normalized: Float[Tensor, "batch 3 size size"] | None = None,
+    ) -> Prediction:
+        """Return the prediction for feature maps of the backbone.
+
+        Args:
+            feature_map: What the backbone gives.
+            normalized: What it was given; needed where `content` is read from colors too.
+        """
+        content = self.read_content(feature_map, normalized)
         code = map_logits = None
         if self.code_head is not None:
             features = self.code_features(feature_map) if self.code_features else content
@@ -107,6 +118,17 @@ class Network(nn.Module):
             code = self.segmentation_head.code(map_logits)
         logits = self.label_head(content).float()
         return Prediction(content.float(), logits, code, map_logits)
+
+    def read_content(
+        self,
+        feature_map: Float[Tensor, "batch channels side side"],
+        normalized: Float[Tensor, "batch 3 size size"] | None,
+    ) -> Float[Tensor, "batch content_dim"]:
+        """Return `content`, not yet of unit length; see `predict`."""
+        if not isinstance(self.content, PooledContent):
+            return self.content(feature_map)
+        content: Tensor = self.content(feature_map, normalized)
+        return content
 
     @property
     def content_dim(self) -> int:
@@ -124,6 +146,15 @@ class Network(nn.Module):
         return (*self.content.read_outs, self.label_head)
 
     @torch.no_grad()
+    def keep_labels(self, n: int) -> None:
+        """Tell only the first `n` classes from now on."""
+        head = self.label_head
+        head.weight, head.bias = (
+            nn.Parameter(part[:n].clone()) for part in (head.weight, head.bias)
+        )
+        head.out_features = n
+
+    @torch.no_grad()
     def rescale_code(
         self, mean: Float[Tensor, " code_dim"], deviation: Float[Tensor, " code_dim"]
     ) -> None:
@@ -136,7 +167,12 @@ class Network(nn.Module):
 
 
 def build_network(
-    n_classes: int, recipe: Recipe, *, has_code: bool, encoder: ExternalEncoder | None = None
+    n_classes: int,
+    recipe: Recipe,
+    *,
+    has_code: bool,
+    n_targets: int | None = None,
+    encoder: ExternalEncoder | None = None,
 ) -> Network:
     """Build the network a recipe asks for, with weights from the current random state.
 
@@ -146,6 +182,7 @@ def build_network(
     Args:
         n_classes: Number of classes.
         recipe: All options.
+        n_targets: How many of these, the first, label maps hold; `None` for all.
         has_code: Whether there is a code head, or the segmentation head that some recipes want.
         encoder: The external encoder that the recipe names as its backbone.
     """
@@ -155,8 +192,9 @@ def build_network(
     if not has_code or not recipe.has_self_encoding:
         network = Network(backbone, content, label_head, None, None)
         if has_code and recipe.segmentation_weight > 0:
+            n_values = (n_classes if n_targets is None else n_targets) + 1
             network.segmentation_head = SegmentationHead(
-                backbone.n_channels, backbone.side, n_classes + 1, recipe.grid
+                backbone.n_channels, backbone.side, n_values, recipe.grid
             )
         return network
     features = _code_features(backbone, recipe)
@@ -180,7 +218,8 @@ def _content(backbone: Backbone, recipe: Recipe) -> Content:
     dim = recipe.content_dim or _CONTENT_DIM
     if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
         return ProjectedContent(backbone.n_channels, dim)
-    return PooledContent(backbone.n_channels, dim)
+    palette = LearnedPalette(recipe.palette_bins) if recipe.palette_bins else None
+    return PooledContent(backbone.n_channels, dim, palette)
 
 
 def _code_features(backbone: Backbone, recipe: Recipe) -> CellFeatures | VectorFeatures | None:

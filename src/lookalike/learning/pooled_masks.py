@@ -87,7 +87,7 @@ def fit_pooled_masks(self_encoder: SelfEncoder, material: Material) -> None:
         back.bias.copy_(mean)
         return
     total = sum(float((block.double() - mean).square().sum()) for block in shares())
-    n = 2 * len(material.pictures)
+    n = 2 * len(material.mapped)
     self_encoder.mean.copy_(mean)
     self_encoder.deviation.fill_(max((total / (n * len(mean))) ** 0.5, 1e-6))
 

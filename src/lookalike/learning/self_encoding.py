@@ -63,19 +63,19 @@ class SelfEncoderStage:
         device, given = self.material.device, shown
         if self._corruption > 0:
             n_values = len(self.self_encoder.weights)
-            given = corrupt(shown, self._corruption, n_values, generator)
+            # Chance comes from the CPU.
+            given = corrupt(shown.cpu(), self._corruption, n_values, generator).to(device.name)
         with device.autocast():
-            _, losses = self.self_encoder.losses(given.to(device.name), shown.to(device.name))
+            _, losses = self.self_encoder.losses(given, shown)
         return losses
 
 
 def random_label_maps(
     material: Material, positions: Int64[Tensor, " batch"], generator: Generator
 ) -> UInt8[Tensor, "batch grid grid"]:
-    """Return random views of label maps, on the CPU."""
+    """Return random views of label maps, on the device."""
     views = random_views(len(positions), material.recipe.smallest_crop, generator)
-    label_maps = material.pictures.take_label_maps(positions)
-    return view_label_maps(label_maps, views, material.recipe.grid)
+    return _view(material, positions, views)
 
 
 def over_training_maps(
@@ -85,12 +85,18 @@ def over_training_maps(
 
     Maps are shown whole and, as that is learned too, mirrored.
     """
-    for positions in blocks(len(material.pictures)):
-        label_maps = material.pictures.take_label_maps(positions)
+    for block in blocks(len(material.mapped)):
         for is_mirrored in (False, True):
-            views = whole_views(len(positions), is_mirrored=is_mirrored)
-            shown = view_label_maps(label_maps, views, material.recipe.grid)
-            yield function(shown.to(material.device.name))
+            views = whole_views(len(block), is_mirrored=is_mirrored)
+            yield function(_view(material, material.mapped[block], views))
+
+
+def _view(
+    material: Material, positions: Int64[Tensor, " batch"], views: Float[Tensor, "batch 2 3"]
+) -> UInt8[Tensor, "batch grid grid"]:
+    device = material.device.name
+    label_maps = material.pictures.take_label_maps(positions).to(device)
+    return view_label_maps(label_maps, views.to(device), material.recipe.grid)
 
 
 @torch.no_grad()
@@ -111,7 +117,8 @@ def count_values(pictures: Pictures, n_classes: int) -> Int64[Tensor, " values"]
     """Count the cells of each label map value, void left out."""
     counts = torch.zeros(VOID + 1, dtype=torch.int64)
     for positions in blocks(len(pictures)):
-        counts += pictures.take_label_maps(positions).flatten().bincount(minlength=VOID + 1)
+        label_maps = pictures.take_label_maps(positions).cpu()
+        counts += label_maps.flatten().bincount(minlength=VOID + 1)
     return counts[: n_classes + 1]
 
 

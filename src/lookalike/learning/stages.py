@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from lookalike.learning.augmentation import jitter_colors, view_pixels
 from lookalike.learning.devices import Device, derive_seed
-from lookalike.learning.losses import Scalar
+from lookalike.learning.losses import Scalar, label_loss, partial_label_loss
 from lookalike.learning.network import Network
 from lookalike.learning.optimizers import Muon
 from lookalike.learning.pictures import Pictures
@@ -32,22 +32,51 @@ class Material:
         is_single_label: Whether labels exclude each other.
         recipe: All options.
         device: Where the arithmetic happens.
+        positions: What one pass goes over: which of the pictures, and how often.
+        mapped: Which of all pictures have a label map.
     """
 
     pictures: Pictures
     is_single_label: bool
     recipe: Recipe
     device: Device
+    positions: Int64[Tensor, " learned"]
+    mapped: Int64[Tensor, " mapped"]
+
+    @classmethod
+    def of(
+        cls, pictures: Pictures, is_single_label: bool, recipe: Recipe, device: Device
+    ) -> "Material":
+        """Return material of which one pass goes over all pictures once."""
+        positions = torch.arange(len(pictures))
+        return cls(pictures, is_single_label, recipe, device, positions, pictures.mapped())
 
     @property
     def batch_size(self) -> int:
         """Pictures per step: those of the recipe, or all there are."""
-        return min(self.recipe.batch_size, len(self.pictures))
+        return min(self.recipe.batch_size, len(self.positions))
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in one pass."""
-        return len(self.pictures) // self.batch_size
+        return len(self.positions) // self.batch_size
+
+    @property
+    def is_partly_mapped(self) -> bool:
+        """Whether some pictures have a label map and others have none."""
+        return 0 < len(self.mapped) < len(self.pictures)
+
+    def label_loss(
+        self, logits: Float[Tensor, "batch classes"], positions: Int64[Tensor, " batch"]
+    ) -> Scalar:
+        """Return the classification loss of a batch, each picture judged by what its set knows."""
+        device = self.device.name
+        labels = self.pictures.take_labels(positions).to(device)
+        if len(self.pictures.known) == 1:
+            return label_loss(logits, labels, self.is_single_label)
+        source = self.pictures.source[positions]
+        known, is_single = self.pictures.known[source], self.pictures.is_single[source]
+        return partial_label_loss(logits, labels, known.to(device), is_single.to(device))
 
     def labeled(self) -> "Material":
         """Return the pictures whose labels may be used, drawn by the seed; at least two."""
@@ -56,11 +85,32 @@ class Material:
             return self
         generator = Generator().manual_seed(derive_seed(self.recipe.seed, "labels"))
         drawn = torch.randperm(n, generator=generator)[: max(2, round(self.recipe.label_share * n))]
-        return replace(self, pictures=self.pictures.subset(drawn.sort().values.numpy()))
+        drawn = drawn.sort().values
+        return replace(
+            self,
+            pictures=self.pictures.subset(drawn.numpy()),
+            positions=torch.arange(len(drawn)),
+            mapped=torch.isin(drawn, self.mapped).nonzero().flatten(),
+        )
+
+    def repeated(self) -> "Material":
+        """Return the same, but pictures with a label map as often as the recipe says."""
+        if not self.is_partly_mapped:
+            return self
+        again = self.mapped.repeat(self.recipe.mapped_repeats - 1)
+        return replace(self, positions=torch.cat([self.positions, again]))
+
+    def of_maps(self) -> "Material":
+        """Return the pictures with a label map alone, at least one.
+
+        Where these are few, a pass goes over them several times.
+        """
+        n_passes = max(1, len(self.positions) // len(self.mapped))
+        return replace(self, positions=self.mapped.repeat(n_passes))
 
     def batches(self, generator: Generator) -> Iterator[Int64[Tensor, " batch"]]:
         """Give positions in random order; what fills no batch waits for the next epoch."""
-        order = torch.randperm(len(self.pictures), generator=generator)
+        order = self.positions[torch.randperm(len(self.positions), generator=generator)]
         for step in range(self.steps_per_epoch):
             yield order[step * self.batch_size : (step + 1) * self.batch_size]
 
@@ -144,11 +194,15 @@ def view_images(
     generator: Generator,
     *,
     jitter: float,
+    size: int | None = None,
 ) -> Float[Tensor, "batch 3 size size"]:
-    """Show pictures through `views`, their colors changed with strength `jitter`."""
+    """Show pictures through `views`, their colors changed with strength `jitter`.
+
+    The images have the size that the network reads, or another one.
+    """
     device = material.device.name
     pixels = material.pictures.take_pixels(positions).to(device)
-    images = view_pixels(pixels, views.to(device), material.recipe.image_size)
+    images = view_pixels(pixels, views.to(device), size or material.recipe.image_size)
     images = jitter_colors(images, jitter, generator)
     return images.contiguous(memory_format=torch.channels_last)
 
@@ -176,12 +230,12 @@ class Averages:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._sums: dict[str, float] = defaultdict(float)
-        self._steps = 0
+        self._steps: dict[str, int] = defaultdict(int)
 
     def add(self, losses: dict[str, Scalar], n: int) -> None:
         """Count the losses of a batch of `n` pictures."""
-        self._steps += 1
         for name, loss in losses.items():
+            self._steps[name] += 1
             self._sums[name] += float(loss.detach())
         shown = (f"{name.removesuffix('_loss')} {mean:.3f}" for name, mean in self.means().items())
         self._task.note("  ".join(shown).replace("_", " "))
@@ -189,7 +243,7 @@ class Averages:
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss so far."""
-        return {name: total / self._steps for name, total in self._sums.items()}
+        return {name: total / self._steps[name] for name, total in self._sums.items()}
 
 
 def whole_views(n: int, *, is_mirrored: bool = False) -> Float[Tensor, "n 2 3"]:

@@ -164,13 +164,13 @@ def open_data(workspace: Workspace, plan: Plan, progress: Progress) -> Data:
     truth = GroundTruth(
         ids=np.arange(len(pictures)),
         labels=pictures.labels,
-        label_maps=pictures.label_maps,
+        label_maps=None if pictures.label_maps is None else np.asarray(pictures.label_maps),
         classes=tuple(gallery.classes),
         relevant_classes=gallery.relevant_classes,
         palette=tuple(gallery.palette),
         names=tuple(str(position) for position in range(len(pictures))),
     )
-    return Data(learned, pictures.pixels, truth, pictures.unreadable)
+    return Data(learned, np.asarray(pictures.pixels), truth, pictures.unreadable)
 
 
 def learn_model(

@@ -1,0 +1,147 @@
+"""Learning `content` from a trained network and from plain color, without any labels.
+
+The teacher sees the very views that the network sees (Beyer and others, *Knowledge distillation: A
+good teacher is patient and consistent*, CVPR 2022). Its embeddings of a batch, centered and joined
+with a color histogram, are the target `t`; two losses bring the unit embedding `f` near:
+
+    regression   1 − cos(W f, t), with a linear map W that is thrown away afterwards
+    similarity   cross-entropy of the softmax over the other pictures of the batch of f·f'/τ
+                 against t·t'/τ (Fang and others, *SEED*, ICLR 2021, within the batch)
+
+The second is what retrieval asks for: that the same pictures are near.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lookalike.learning.colors import N_BINS, color_histogram
+from lookalike.learning.devices import Device
+from lookalike.learning.foreign import ForeignNetwork, checksum, fit_images, open_network
+from lookalike.learning.losses import Scalar
+
+_TEMPERATURE: Final = 0.1
+
+
+class Teacher(nn.Module):
+    """What `content` is taught, and the linear map that is learned beside it.
+
+    Args:
+        network: The trained network; `None` teaches color alone.
+        content_dim: Length of `content`.
+        embedding_dim: Length of the network's embedding, 0 without one.
+        color_share: Share of color in the squared length of the target.
+        device: Where learning happens.
+
+    Attributes:
+        mean: Mean of the targets' two parts over training pictures; 0 until centered.
+    """
+
+    mean: Float[Tensor, " target_dim"]
+
+    def __init__(
+        self,
+        network: ForeignNetwork | None,
+        content_dim: int,
+        embedding_dim: int,
+        color_share: float,
+        device: Device,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.device = device
+        self.color_share = color_share if network is not None else 1.0
+        self.embedding_dim = embedding_dim
+        self.map = nn.Linear(content_dim, embedding_dim + N_BINS)
+        self.register_buffer("mean", torch.zeros(embedding_dim + N_BINS))
+
+    @property
+    def side(self) -> int:
+        """Pixels that the network reads in each direction; 0 where it reads none."""
+        return 0 if self.network is None else max(self.network.height, self.network.width)
+
+    @torch.no_grad()
+    def center(self, images: Iterable[Float[Tensor, "_ 3 _ _"]]) -> None:
+        """Take the mean of the target's parts over these images away from now on."""
+        self.mean.zero_()
+        sums = torch.stack(
+            [functional.pad(self._parts(b).sum(dim=0), (0, 1), value=len(b)) for b in images]
+        )
+        total = sums.sum(dim=0)
+        self.mean.copy_(total[:-1] / total[-1])
+
+    @torch.no_grad()
+    def target(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch target_dim"]:
+        """Return the unit target of each image, values from 0 to 255, at any size."""
+        parts = self._parts(images) - self.mean
+        embedding, color = parts[:, : self.embedding_dim], parts[:, self.embedding_dim :]
+        share = self.color_share
+        joined = [
+            functional.normalize(embedding, dim=1) * (1 - share) ** 0.5,
+            functional.normalize(color, dim=1) * share**0.5,
+        ]
+        return functional.normalize(torch.cat(joined, dim=1), dim=1)
+
+    def losses(
+        self,
+        content: Float[Tensor, "batch content_dim"],
+        target: Float[Tensor, "batch target_dim"],
+    ) -> dict[str, Scalar]:
+        """Return `teacher_loss`, regression, and `similarity_loss` of a batch."""
+        unit = functional.normalize(content, dim=1)
+        mapped = self.map(unit).float()
+        return {
+            "teacher_loss": 1 - functional.cosine_similarity(mapped, target).mean(),
+            "similarity_loss": similarity_loss(unit, target),
+        }
+
+    def _parts(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
+        color = color_histogram(images)
+        if self.network is None:
+            return color
+        embedding = self.network.run(fit_images(images, self.network)).flatten(1)
+        return torch.cat([embedding, color], dim=1)
+
+
+def similarity_loss(
+    content: Float[Tensor, "batch content_dim"], target: Float[Tensor, "batch target_dim"]
+) -> Scalar:
+    """Cross-entropy between the neighbors in `target` and in `content`, both of unit rows.
+
+    `−(1/n) Σ_i Σ_{j≠i} p_ij ln q_ij − H(p_i)`, with `p_i = softmax_j(t_i·t_j/τ)` and `q_i` the same
+    of `content`: 0 where all similarities agree. A batch of one picture has no neighbors: 0.
+    """
+    if len(content) < 2:
+        return content.sum() * 0
+    own = torch.eye(len(content), dtype=torch.bool, device=content.device)
+    wanted = (target @ target.T / _TEMPERATURE).masked_fill(own, -1e4).log_softmax(dim=1)
+    found = (content @ content.T / _TEMPERATURE).masked_fill(own, -1e4).log_softmax(dim=1)
+    return functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
+
+
+def open_teacher(
+    path: Path | None, normalization: str, content_dim: int, color_share: float, device: Device
+) -> Teacher:
+    """Open a teacher; without a file it teaches color alone.
+
+    Raises:
+        UsageError: If the file is no network of pictures.
+    """
+    if path is None:
+        return Teacher(None, content_dim, 0, color_share, device).to(device.name)
+    network = open_network(path, normalization, device)
+    gray = torch.full((1, 3, network.height, network.width), 128.0, device=device.name)
+    embedding_dim = network.run(gray).flatten(1).shape[1]
+    return Teacher(network, content_dim, embedding_dim, color_share, device).to(device.name)
+
+
+def describe(path: Path | None) -> str:
+    """Return name and checksum of a network's file, as a card keeps it."""
+    return "" if path is None else f"{path.name} sha256:{checksum(path)}"

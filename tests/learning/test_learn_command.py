@@ -1,0 +1,86 @@
+"""Options of `lookalike learn` that guide it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from foreign_files import write_names, write_segmenter, write_teacher
+
+from lookalike.model_folder import read_card
+from tests.small_sets import write_masks, write_pictures
+
+SHORT = ("--epochs", "1", "--self-encoder-epochs", "1", "--image-size", "32", "--batch-size", "8")
+
+
+def write_classes(folder):
+    """Two folders of pictures in random colors, without label maps."""
+    for seed, name in enumerate(("red", "other")):
+        write_pictures(folder / name, 6, seed)
+
+
+INVOKE = """
+import json, sys
+from typer.testing import CliRunner
+from lookalike.cli import app
+for words in json.loads(sys.argv[1]):
+    done = CliRunner().invoke(app, words)
+    error = type(done.exception).__name__
+    print(json.dumps({"error": error, "message": str(done.exception), "out": done.stdout}))
+"""
+
+
+def run(*commands):
+    """Run commands one after the other in one process, without run-time checks of types.
+
+    Typer hands over another context than it declares, which such checks would not let through.
+    """
+    given = json.dumps([[str(word) for word in command] for command in commands])
+    done = subprocess.run([sys.executable, "-c", INVOKE, given], capture_output=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_a_teacher_a_segmenter_and_two_sets_reach_the_card(tmp_path):
+    write_masks(tmp_path / "first", 12)
+    write_classes(tmp_path / "second")
+    guides = (
+        *("--teacher", write_teacher(tmp_path / "t.onnx"), "--normalization", "unit"),
+        *("--segmenter", write_segmenter(tmp_path / "s.onnx"), "--segmenter-without", "red"),
+        *("--segmenter-labels", write_names(tmp_path / "names.txt"), "--color-share", "0.5"),
+    )
+    out = ("--out", tmp_path / "m", "--device", "cpu", "--json")
+    [done] = run(
+        ("learn", tmp_path / "first", tmp_path / "second", *guides, *SHORT, *out),
+    )
+    assert done["error"] == "NoneType", done
+    card = read_card(tmp_path / "m")
+    assert json.loads(done["out"])["model"] == card.id
+    assert card.training_data["teacher"].startswith("t.onnx sha256:")
+    assert card.training_data["segmenter"].endswith(" without red")
+    assert (card.recipe["teacher_weight"], card.recipe["color_share"]) == (5.0, 0.5)
+    assert card.training_data["name"] == "first + second"
+    assert card.classes == ("red", "green", "blue")
+    assert (card.recipe["epochs"], card.recipe["seed"]) == (1, 0)
+
+
+REFUSED = (
+    (("--models", "x"), "--models is for --recipe default; give --teacher"),
+    (("--normalization", "unit"), "--normalization needs a network: give --teacher"),
+    (("--color-share", "0.5"), "--color-share needs something taught: give --teacher"),
+    (("--segmenter-without", "tv"), "need the network: give --segmenter FILE"),
+    (("--segmenter", "net.onnx"), "needs the names of its classes: give --segmenter-labels"),
+    (("--recipe", "default", "--teacher", "x"), "--teacher is decided by --recipe default"),
+    (("--recipe", "default", "more"), "learns from one folder that holds its data sets, got 2"),
+    (("--recipe", "default"), "lacks coco, clothing, corel, tiny-imagenet; the default recipe"),
+)
+
+
+def test_options_that_nothing_would_read_are_refused(tmp_path):
+    write_masks(tmp_path / "set", 12)
+    common = ("learn", tmp_path / "set", "--out", tmp_path / "m", "--device", "cpu")
+    outcomes = run(*((*common, *words) for words, _ in REFUSED))
+    for (words, message), outcome in zip(REFUSED, outcomes, strict=True):
+        assert outcome["error"] == "UsageError", words
+        assert message in outcome["message"], words
+    assert not (tmp_path / "m").exists()
