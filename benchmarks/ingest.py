@@ -1,13 +1,14 @@
 """Images per second of indexing against the usual pipeline: same network, same photos, one core.
 
-    python -m benchmarks.ingest [--rounds 5] [--image-size 96] [--core 0] [--out FILE.json]
+    python -m benchmarks.ingest [--rounds 5] [--backbone NAME] [--image-size PX] [--out FILE]
 
 The usual pipeline decodes every photo whole with Pillow, resizes it (bilinear) in one DataLoader
 worker and runs the network with PyTorch, eager, in 32 bits. Ours is what `lookalike index` does
 before it stores anything: one decoding process, content hashes, batches through the exported
 network. Both are pinned to the same core and take turns, round by round; medians are shown. The
-network is the default backbone with random weights, which do not matter to the clock. Needs the
-extra `learn`; OpenVINO is measured where the extra `fast` is installed.
+network is that of the model that ships, or another backbone, with random weights, which do not
+matter to the clock. Needs the extra `learn`; OpenVINO is measured where the extra `fast` is
+installed.
 
 Photos: 640 x 480 as they are in COCO (needs LOOKALIKE_DATA, else painted ones), and 4000 x 3000
 made of them: enlarged, grain added, JPEG quality 90.
@@ -27,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from lookalike.features.extraction import extract
 from lookalike.features.model import Model
 from lookalike.images.decoding import PREPROCESS_VERSION
 from lookalike.images.workers import DecodedFile, DecodePool
+from lookalike.learning.default_recipe import DEFAULT_RECIPE
 from lookalike.learning.recipes import Recipe
 from lookalike.model_folder import ModelCard, write_card
 
@@ -82,27 +84,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--image-size", type=int, default=96)
+    parser.add_argument("--backbone", default=DEFAULT_RECIPE.backbone)
+    parser.add_argument("--image-size", type=int, default=DEFAULT_RECIPE.image_size)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    is_default = options.backbone == DEFAULT_RECIPE.backbone
+    recipe = replace(
+        DEFAULT_RECIPE if is_default else Recipe(),
+        backbone=options.backbone,
+        image_size=options.image_size,
+    )
     if options.side:
-        serve(options.side[0], Path(options.side[1]), options.image_size)
+        serve(options.side[0], Path(options.side[1]), recipe)
         return
     os.sched_setaffinity(0, {options.core})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_photos(folder)
-        write_model(folder / "model", options.image_size)
-        rows = compare(folder, options.image_size, options.rounds)
+        write_model(folder / "model", recipe)
+        rows = compare(folder, recipe, options.rounds)
     show(rows, options)
 
 
-def compare(folder: Path, image_size: int, rounds: int) -> list[Row]:
+def compare(folder: Path, recipe: Recipe, rounds: int) -> list[Row]:
     """Let all pipelines take turns over the photos."""
     names = [USUAL, OURS, *([FAST] if importlib.util.find_spec("openvino") else []), DECODING]
-    sides = {name: Side(name, folder, image_size) for name in names}
+    sides = {name: Side(name, folder, recipe) for name in names}
     try:
         taken: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for turn in range(rounds + 1):
@@ -136,7 +145,10 @@ def summarize(photos: str, name: str, taken: dict[tuple[str, str], list[dict[str
 
 def show(rows: list[Row], options: argparse.Namespace) -> None:
     """Print a table, and write it as JSON if asked to."""
-    print(f"input {options.image_size} px, core {options.core}, median of {options.rounds} rounds")
+    print(
+        f"{options.backbone} at {options.image_size} px, core {options.core}, "
+        f"median of {options.rounds} rounds"
+    )
     print(f"{'photos':14} {'pipeline':26} {'CPU ms':>7} {'elapsed':>8} {'img/s':>7} {'ratio':>6}")
     for row in rows:
         print(
@@ -152,10 +164,10 @@ def show(rows: list[Row], options: argparse.Namespace) -> None:
 class Side:
     """A pipeline in a process of its own, started and warm before it is timed."""
 
-    def __init__(self, name: str, folder: Path, image_size: int) -> None:
+    def __init__(self, name: str, folder: Path, recipe: Recipe) -> None:
         command = [sys.executable, "-m", "benchmarks.ingest", "--side", name, str(folder)]
         self._process = subprocess.Popen(
-            [*command, "--image-size", str(image_size)],
+            [*command, "--image-size", str(recipe.image_size), "--backbone", recipe.backbone],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -176,10 +188,10 @@ class Side:
         self._process.communicate()
 
 
-def serve(name: str, folder: Path, image_size: int) -> None:
+def serve(name: str, folder: Path, recipe: Recipe) -> None:
     """Be one side: take photos whenever told to, and say how long it took."""
     paths = {photos: sorted((folder / photos).iterdir()) for photos in (SMALL, LARGE)}
-    for run in open_pipeline(name, folder, image_size):
+    for run in open_pipeline(name, folder, recipe):
         for line in sys.stdin:
             batch = paths[line.strip()]
             started, used = time.perf_counter(), cpu_seconds()
@@ -193,12 +205,12 @@ def serve(name: str, folder: Path, image_size: int) -> None:
             print(json.dumps(answer), flush=True)
 
 
-def open_pipeline(name: str, folder: Path, image_size: int) -> Iterator[Pass]:
+def open_pipeline(name: str, folder: Path, recipe: Recipe) -> Iterator[Pass]:
     """Give one pipeline's pass over photos; what it needs is open meanwhile."""
     if name == USUAL:
-        yield usual_pass(image_size)
+        yield usual_pass(recipe)
         return
-    with DecodePool(1, (image_size, image_size)) as pool:
+    with DecodePool(1, (recipe.image_size, recipe.image_size)) as pool:
         if name == DECODING:
             yield lambda paths: decode_all(pool, paths)
             return
@@ -224,13 +236,13 @@ def encode_all(pool: DecodePool, model: Model, paths: list[Path]) -> np.ndarray:
     return np.stack([found[os.fsencode(path)] for path in paths])
 
 
-def usual_pass(image_size: int) -> Pass:
+def usual_pass(recipe: Recipe) -> Pass:
     """Build the usual pipeline, with its own copy of the same network."""
     import torch  # noqa: PLC0415 - our sides run without it
     from torch.utils.data import DataLoader, Dataset  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    network = build_network(image_size).eval()
+    network = build_network(recipe).eval()
 
     class Photos(Dataset[torch.Tensor]):
         def __init__(self, paths: list[Path]) -> None:
@@ -242,7 +254,7 @@ def usual_pass(image_size: int) -> Pass:
         def __getitem__(self, index: int) -> torch.Tensor:
             with Image.open(self.paths[index]) as photo:
                 small = photo.convert("RGB").resize(
-                    (image_size, image_size), Image.Resampling.BILINEAR
+                    (recipe.image_size, recipe.image_size), Image.Resampling.BILINEAR
                 )
             return torch.from_numpy(np.array(small)).permute(2, 0, 1).float()
 
@@ -261,32 +273,32 @@ def usual_pass(image_size: int) -> Pass:
     return run
 
 
-def build_network(image_size: int) -> Any:
-    """The default network of `lookalike learn` with the same random weights each time."""
+def build_network(recipe: Recipe) -> Any:
+    """The network of a recipe with the same random weights each time."""
     import torch  # noqa: PLC0415 - our sides run without it
 
     from lookalike.learning import network  # noqa: PLC0415
 
     torch.manual_seed(0)
-    return network.build_network(N_CLASSES, Recipe(image_size=image_size), has_code=False)
+    return network.build_network(N_CLASSES, recipe, has_code=False)
 
 
-def write_model(folder: Path, image_size: int) -> None:
+def write_model(folder: Path, recipe: Recipe) -> None:
     """Export the network as `lookalike learn` does."""
     import torch  # noqa: PLC0415 - our sides run without it
 
     from lookalike.learning.export import export_model  # noqa: PLC0415
 
     folder.mkdir()
-    network = build_network(image_size).eval()
-    pixels = torch.randint(0, 256, (4, image_size, image_size, 3), dtype=torch.uint8)
+    network = build_network(recipe).eval()
+    pixels = torch.randint(0, 256, (4, recipe.image_size, recipe.image_size, 3), dtype=torch.uint8)
     export_model(folder, network, None, is_single_label=False, pixels=pixels, label_maps=None)
     card = ModelCard(
         name="random",
         classes=tuple(map(str, range(N_CLASSES))),
         relevant_classes=tuple(range(N_CLASSES)),
         palette=((0, 0, 0),) * (N_CLASSES + 1),
-        image_size=image_size,
+        image_size=recipe.image_size,
         grid=0,
         content_dim=network.content_dim,
         code_dim=0,

@@ -168,6 +168,9 @@ def learn(
     half_weights: Annotated[
         bool, option("--half-weights", help="Store weights in half the space.")
     ] = False,
+    terms: Annotated[
+        str, option("--terms", help="On which terms the pictures may be used, for the card.")
+    ] = "",
     level: Level = "names",
     seed: Seed = 0,
     device: Annotated[
@@ -190,6 +193,7 @@ def learn(
         training.recipe,
         validate=held_out,
         guides=training.guides,
+        terms=training.terms,
         resume=resume,
         progress=bars,
     )

@@ -44,7 +44,7 @@ def plain_training(context: typer.Context, progress: Progress) -> "default_recip
         teacher_normalization=given["normalization"],
         segmenter=_segmenter(given),
     )
-    return default_recipe.Training(join(parts), recipes.Recipe(**options), guides)
+    return default_recipe.Training(join(parts), recipes.Recipe(**options), guides, given["terms"])
 
 
 def default_training(context: typer.Context, progress: Progress) -> "default_recipe.Training":
@@ -90,7 +90,7 @@ def _refuse_with_default(context: typer.Context) -> None:
     """Refuse the options that the default recipe decides, rather than ignore them."""
     decided = (
         *("teacher", "segmenter", "segmenter_labels", "segmenter_without", "segmenter_for"),
-        *("normalization", "level"),
+        *("normalization", "level", "terms"),
     )
     for name in decided:
         if _is_given(context, name):

@@ -25,6 +25,13 @@ _LEARNED_SHARE: Final = 0.5153
 """Twenty of the forty themes have a smaller hash than this share of all hashes."""
 _FEWEST_PICTURES: Final = 5
 
+TERMS: Final = (
+    "Research data: COCO photographs under Creative Commons licenses, mostly non-commercial; "
+    "clothing photographs of persons for internal use; Corel photographs for research use; "
+    "ImageNet pictures for non-commercial research. Take this model for research, trials and "
+    "comparison."
+)
+
 DEFAULT_RECIPE: Final = Recipe(
     image_size=128,
     grid=32,
@@ -54,11 +61,13 @@ class Training:
         dataset: The pictures.
         recipe: The options.
         guides: The networks that help.
+        terms: On which terms the pictures may be used.
     """
 
     dataset: ListedDataset
     recipe: Recipe
     guides: Guides
+    terms: str = ""
 
 
 def is_learned_theme(theme: str) -> bool:
@@ -111,7 +120,7 @@ def default_training(
         open_dataset(data / "tiny-imagenet"),
     ]
     guides = Guides(teacher=networks / TEACHER, segmenter=default_segmenter(networks))
-    return Training(join(parts), recipe, guides)
+    return Training(join(parts), recipe, guides, TERMS)
 
 
 def models_folder(data: Path, models: Path | None) -> Path:

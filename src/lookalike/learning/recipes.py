@@ -243,6 +243,7 @@ def learn(
     *,
     validate: Dataset | None = None,
     guides: Guides = NO_GUIDES,
+    terms: str = "",
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> ModelCard:
@@ -261,6 +262,7 @@ def learn(
         validate: Pictures to measure on; without it a tenth of `dataset`, chosen by a hash of the
             names, is kept out of training. Nothing is chosen by these figures.
         guides: Trained networks that help.
+        terms: On which terms the pictures may be used; written on the card.
         resume: Continue an unfinished run of the same recipe and data.
         progress: Where progress is shown.
 
@@ -282,7 +284,14 @@ def learn(
             raise
         raise MissingExtraError(str(error.name), "learn", "learning") from error
     return train(
-        dataset, out, recipe, validate=validate, guides=guides, resume=resume, progress=progress
+        dataset,
+        out,
+        recipe,
+        validate=validate,
+        guides=guides,
+        terms=terms,
+        resume=resume,
+        progress=progress,
     )
 
 

@@ -45,6 +45,7 @@ def train(
     *,
     validate: Dataset | None,
     guides: Guides,
+    terms: str,
     resume: bool,
     progress: Progress,
 ) -> ModelCard:
@@ -58,7 +59,7 @@ def train(
     with disk_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
         prepared = prepare(dataset, folder, recipe, validate, guides, encoder, device, progress)
-        run = _Run(dataset, folder, guides, prepared)
+        run = _Run(dataset, folder, guides, terms, prepared)
         state = load_checkpoint(folder) if resume else None
         rows = run.learn(state, progress)
         card = run.export(out, rows)
@@ -100,6 +101,7 @@ class _Run:
     dataset: Dataset
     folder: Path
     guides: Guides
+    terms: str
     prepared: Prepared
 
     @property
@@ -249,6 +251,7 @@ class _Run:
         encoder = {"encoder_sha256": digest} if digest else {}
         return {
             "name": self.dataset.name,
+            **({"terms": self.terms} if self.terms else {}),
             "pictures": len(learned),
             "labeled_pictures": len(self.prepared.material.pictures),
             "held_out_pictures": len(held_out),
