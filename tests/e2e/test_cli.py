@@ -135,7 +135,7 @@ def children(pid):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, number, code):
-    folder = slow_pictures(tmp_path / "pictures", 20)
+    folder = slow_pictures(tmp_path / "pictures", 60)
     path = tmp_path / "c.lookalike"
     words = ["index", path, folder, "--model", model, "--workers", "1", "--json"]
     with subprocess.Popen(
@@ -160,7 +160,7 @@ def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, number, code)
     assert verify(path).is_clean
     done = lookalike("index", path, folder, "--json")
     assert done.code == 0
-    assert done.json["indexed"] + done.json["unchanged"] == 20
+    assert done.json["indexed"] + done.json["unchanged"] == 60
 
 
 def test_without_words_the_help_is_shown_and_nothing_complained(tmp_path):

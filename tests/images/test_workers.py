@@ -149,7 +149,7 @@ def test_hanging_file_takes_no_longer_than_twice_the_time(tmp_path):
         list(pool.decode(fill(tmp_path, 1)))
         started = time.monotonic()
         assert isinstance(next(pool.decode([path])), FailedFile)
-        assert time.monotonic() - started < 2 * 0.7 + 0.4
+        assert time.monotonic() - started < 2 * 0.7 + 10  # of the 60 that it would take
 
 
 def test_memory_of_a_worker_is_limited(tmp_path):

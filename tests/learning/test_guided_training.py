@@ -75,7 +75,7 @@ def guides(tmp_path_factory):
 def whole(tmp_path_factory, guides):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "whole"
-    return folder, learn(pictures(), folder, TINY, guides=guides)
+    return folder, learn(pictures(), folder, TINY, guides=guides, terms="for research")
 
 
 def bits(folder):
@@ -86,6 +86,7 @@ def test_a_guided_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, guides,
     folder, card = whole
     assert card.classes == ("red", "green", "blue")
     assert card.training_data["name"] == "mapped + plain + other"
+    assert card.training_data["terms"] == "for research"
     assert card.training_data["teacher"].startswith("teacher.onnx sha256:")
     assert card.training_data["segmenter"].endswith(" for plain")
     assert card.measured["rounding_min_cosine"] > 0.999
