@@ -1,6 +1,6 @@
 """How long a search takes from the start of the process, on a collection of 10,000 images.
 
-    python -m benchmarks.startup --model MODEL [--images 10000] [--runs 7]
+    python -m benchmarks.startup [--model MODEL] [--images 10000] [--runs 7]
 
 Fills a collection with random embeddings (what they are does not matter to the clock), then starts
 `lookalike search` as a person would, by id and by file, and compares with a bare Python that only
@@ -22,7 +22,7 @@ from lookalike.collection import Collection
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
 
-def fill(folder: Path, model: Path, n_images: int) -> None:
+def fill(folder: Path, model: Path | None, n_images: int) -> None:
     """Store `n_images` images with random embeddings and build their index."""
     rng = np.random.default_rng(0)
     with Collection.create(folder, model=model) as collection:
@@ -57,7 +57,7 @@ def seconds(command: list[str], runs: int) -> list[float]:
 def main() -> None:
     """Fill, time, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=Path, help="by default the one that ships")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()
