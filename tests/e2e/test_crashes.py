@@ -288,14 +288,18 @@ def kill_at_random(program, tmp_path, photos, model, *, kills: int, least_hits: 
     words = (photos, "--model", model, "--workers", "2")
     expected, seconds = timed(program, tmp_path, words)
     rng = random.Random(6)
-    hits = 0
-    for number in range(kills):
+    hits = number = 0
+    while number < kills or (hits < least_hits and number < 4 * kills):
+        number += 1
         collection, log = tmp_path / f"c{number}" / "photos", tmp_path / f"log{number}"
         watch = kill_after(rng.uniform(0, seconds), log)
         killed = program.run(
             "index", collection, *words, "--json", watch=watch, LOOKALIKE_FAILPOINT_LOG=str(log)
         )
-        hits += killed.code == -signal.SIGKILL
+        if killed.code == -signal.SIGKILL:
+            hits += 1
+        else:
+            seconds *= 0.8  # the machine is less busy than when the run was timed
         assert_sound(collection, log)
         assert_acknowledged(collection, log)
         assert_finished(program, collection, expected, *words)
