@@ -50,7 +50,8 @@ DEFAULT_RECIPE: Final = Recipe(
     color_share=0.26,
     half_weights=True,
 )
-"""Sized for a few hours on two cores; on a graphics processor it takes minutes."""
+"""Meant for a few hours on two cores, where it was not run to its end; minutes on a graphics
+processor. The model that ships had more passes: see its card."""
 
 
 @dataclass(frozen=True, slots=True)
