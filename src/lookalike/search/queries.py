@@ -185,9 +185,9 @@ class Query:
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
-        content: dict[str, Any] = {"positives": [_example_to_json(e) for e in self.positives]}
+        content: dict[str, Any] = {"positives": [example_to_json(e) for e in self.positives]}
         if self.negatives:
-            content["negatives"] = [_example_to_json(e) for e in self.negatives]
+            content["negatives"] = [example_to_json(e) for e in self.negatives]
         if self.weights is not None:
             content["weights"] = dict(self.weights)
         if not self.exclude_examples:
@@ -264,7 +264,8 @@ def _check_keys(content: object, known: Sequence[str] | Mapping[str, Any], what:
             raise UsageError(f"unknown part {key!r} of {what}; known are: {', '.join(known)}")
 
 
-def _example_to_json(example: Example) -> dict[str, Any]:
+def example_to_json(example: Example) -> dict[str, Any]:
+    """Return an example as JSON knows it."""
     match example:
         case IdExample(id=image):
             return {"id": image}

@@ -1,0 +1,5 @@
+"""REST: everything the pages do, for programs."""
+
+from lookalike.web.api.root import api
+
+__all__ = ["api"]

@@ -1,0 +1,93 @@
+"""The folder in which a server keeps what is its own: database, secret, uploads.
+
+Collections stay where they are. What lies here can be moved as a whole::
+
+    server.sqlite    accounts, jobs, saved searches (unless DATABASE_URL names another database)
+    secret           signs sessions; readable by its owner alone
+    uploads/         pictures that people search with, until they expire
+    created/         collections made in the browser
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lookalike.atomic import environment_fault, write_atomically
+
+HOME: Final = "LOOKALIKE_HOME"
+ROOTS: Final = "LOOKALIKE_ROOTS"
+
+_SECRET_BYTES: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHome:
+    """Where a server keeps its own files.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def from_environment(cls) -> "ServerHome":
+        """Return the folder that `LOOKALIKE_HOME` names, else one in the person's data folder."""
+        named = os.environ.get(HOME)
+        if named:
+            return cls(Path(named).expanduser().absolute())
+        data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return cls(Path(data).expanduser().absolute() / "lookalike")
+
+    @property
+    def database(self) -> Path:
+        """The database of a server that is told of no other."""
+        return self.path / "server.sqlite"
+
+    @property
+    def uploads(self) -> Path:
+        """Pictures that people search with."""
+        return self.path / "uploads"
+
+    @property
+    def created(self) -> Path:
+        """Collections made in the browser."""
+        return self.path / "created"
+
+    def prepare(self) -> None:
+        """Make the folders that are missing.
+
+        Raises:
+            EnvironmentFault: If they cannot be made.
+        """
+        try:
+            for folder in (self.path, self.uploads, self.created):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise environment_fault(error, f"{self.path} cannot be used") from error
+
+    def secret(self) -> str:
+        """Return the key that signs sessions; it is made when it is first needed.
+
+        Raises:
+            EnvironmentFault: If it can be neither read nor written.
+        """
+        place = self.path / "secret"
+        try:
+            return place.read_text(encoding="ascii")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise environment_fault(error, f"{place} cannot be read") from error
+        self.prepare()
+        write_atomically(place, secrets.token_urlsafe(_SECRET_BYTES).encode("ascii"))
+        place.chmod(0o600)
+        return place.read_text(encoding="ascii")
+
+
+def allowed_roots() -> tuple[Path, ...]:
+    """Return the folders that may be indexed from the browser, as `LOOKALIKE_ROOTS` lists them."""
+    listed = os.environ.get(ROOTS, "").split(os.pathsep)
+    return tuple(Path(root).expanduser().resolve() for root in listed if root)

@@ -1,0 +1,23 @@
+"""What the server remembers beside the collections: people, who may see what, jobs, searches."""
+
+from lookalike.web.models.accounts import ApiToken, User, WelcomeLink
+from lookalike.web.models.audit import AuditEntry
+from lookalike.web.models.collections import HostedCollection, Membership, Role
+from lookalike.web.models.jobs import Job, JobState, Wish
+from lookalike.web.models.pictures import UploadedPicture
+from lookalike.web.models.searches import SavedSearch
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "HostedCollection",
+    "Job",
+    "JobState",
+    "Membership",
+    "Role",
+    "SavedSearch",
+    "UploadedPicture",
+    "User",
+    "WelcomeLink",
+    "Wish",
+]

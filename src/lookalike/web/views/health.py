@@ -1,0 +1,31 @@
+"""Whether the server is well, for programs that watch over it."""
+
+import shutil
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from lookalike.web.home import ServerHome
+
+_LEAST_FREE = 0.05
+
+
+@require_GET
+def live(request: HttpRequest) -> HttpResponse:
+    """Say that the process answers."""
+    return HttpResponse("ok\n", "text/plain")
+
+
+@require_GET
+def ready(request: HttpRequest) -> HttpResponse:
+    """Say whether requests can be served: the database answers and the disk is not full."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return HttpResponse("database\n", "text/plain", status=503)
+    disk = shutil.disk_usage(ServerHome.from_environment().path)
+    if disk.free < _LEAST_FREE * disk.total:
+        return HttpResponse("disk\n", "text/plain", status=503)
+    return HttpResponse("ok\n", "text/plain")

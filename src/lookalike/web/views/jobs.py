@@ -1,0 +1,54 @@
+"""Long work: watching it, pausing it, taking it up again."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from lookalike.web.access import with_collection
+from lookalike.web.models import AuditEntry, HostedCollection, Job, JobState, Role, Wish
+
+STOP_POLLING = 286
+"""What htmx takes as the end of its asking again."""
+
+
+def _job(hosted: HostedCollection, job_id: UUID) -> Job:
+    found = hosted.jobs.filter(pk=job_id).first()
+    if found is None:
+        raise Http404("there is no such job")
+    return found
+
+
+@require_GET
+@with_collection()
+def job(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> HttpResponse:
+    """Show a job, or only what changes of it."""
+    found = _job(hosted, job_id)
+    content = {"collection": hosted, "job": found}
+    if request.headers.get("HX-Request"):
+        status = STOP_POLLING if found.is_over else HTTPStatus.OK
+        return render(request, "web/job_part.html", content, status=status)
+    return render(request, "web/job.html", content)
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+def steer(
+    request: HttpRequest, hosted: HostedCollection, job_id: UUID, action: str
+) -> HttpResponseBase:
+    """Pause, resume or cancel a job."""
+    found = _job(hosted, job_id)
+    mine = Job.objects.filter(pk=found.pk)
+    if action == "resume":
+        mine.filter(state=JobState.PAUSED).update(state=JobState.QUEUED, wish=Wish.NONE)
+    elif action in (Wish.PAUSE, Wish.CANCEL):
+        ended = JobState.PAUSED if action == Wish.PAUSE else JobState.CANCELLED
+        # What no worker has taken yet is settled at once; a worker sees the wish within a second.
+        if not mine.filter(state__in=[JobState.QUEUED, JobState.PAUSED]).update(state=ended):
+            mine.filter(state=JobState.RUNNING).update(wish=action)
+    else:
+        raise Http404("there is no such action")
+    AuditEntry.write(request, f"job {action}", f"{hosted.slug} {found.pk}")
+    return redirect("job", slug=hosted.slug, job_id=job_id)

@@ -1,0 +1,91 @@
+"""The search page and its hits."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.web import results
+from lookalike.web.access import person, with_collection
+from lookalike.web.asking import UPLOAD, Asked
+from lookalike.web.galleries import open_collections
+from lookalike.web.models import HostedCollection, Job, JobState, Role
+
+N_WELCOME = 60
+"""Pictures shown while nothing is asked."""
+
+
+@require_GET
+@login_required
+def start(request: HttpRequest) -> HttpResponseBase:
+    """Go to the only collection there is, or to the list."""
+    seen = HostedCollection.objects.open_to(person(request))[:2]
+    if len(seen) == 1:
+        return redirect("search", slug=seen[0].slug)
+    return redirect("collections")
+
+
+@require_GET
+@with_collection()
+def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
+    """Show the search page; all that it asks is in the address."""
+    running = hosted.jobs.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
+    if not hosted.exists:
+        return render(request, "web/empty.html", _place(request, hosted, running))
+    asked = Asked.of(request.GET)
+    collection = open_collections.get(hosted)
+    page = "web/hits.html" if request.headers.get("HX-Target") == "hits" else "web/search.html"
+    content = {
+        **_place(request, hosted, running),
+        "asked": asked,
+        "sliders": _sliders(collection, asked),
+        "examples": _examples(asked),
+        "knows_words": collection.card.has_text,
+        "has_layout": collection.card.has_layout,
+        **_found(request, hosted, collection, asked),
+    }
+    return render(request, page, content)
+
+
+def _place(request: HttpRequest, hosted: HostedCollection, job: Job | None) -> dict[str, Any]:
+    return {"collection": hosted, "job": job, "role": hosted.role_of(person(request)), "Role": Role}
+
+
+def _found(
+    request: HttpRequest, hosted: HostedCollection, collection: Collection, asked: Asked
+) -> dict[str, Any]:
+    if len(collection) == 0:
+        return {"page": None, "n_images": 0}
+    if asked.is_empty:
+        return {"page": None, "n_images": len(collection), "newest": _newest(collection)}
+    query = asked.to_query(person(request), collection.catalog.descriptors)
+    page = results.find(hosted, collection, query, request.GET.get("cursor", ""))
+    return {"page": page, "n_images": len(collection), "cursor": request.GET.get("cursor", "")}
+
+
+def _newest(collection: Collection) -> list[dict[str, Any]]:
+    ids = collection.catalog.ids()[-N_WELCOME:][::-1]
+    return [
+        {"id": record.id, "width": record.width, "height": record.height}
+        for record in collection.images(ids)
+    ]
+
+
+def _sliders(collection: Collection, asked: Asked) -> list[dict[str, Any]]:
+    moved = dict(asked.weights)
+    return [
+        {"name": name, "weight": moved.get(name, DEFAULT_WEIGHTS.get(name, 0.0))}
+        for name in collection.catalog.descriptors
+    ]
+
+
+def _examples(asked: Asked) -> list[dict[str, Any]]:
+    found = [{"example": each, "sign": "plus"} for each in asked.likes]
+    found += [{"example": each, "sign": "minus"} for each in asked.unlikes]
+    for each in found:
+        each["token"] = each["example"].removeprefix(UPLOAD)
+        each["is_upload"] = str(each["example"]).startswith(UPLOAD)
+    return [dict(each) for each in found]

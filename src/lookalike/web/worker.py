@@ -1,0 +1,150 @@
+"""The process that does long work: `python -m lookalike.web.worker`.
+
+It takes one job at a time from the database, under a lease that it renews while it works. Killed at
+any point it leaves a job that is taken again when the lease is over, and goes on where it was:
+indexing commits in batches, and does only what is new.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+import django
+from django.db import close_old_connections
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lookalike.web.settings")
+django.setup()
+
+from lookalike.collection import Collection  # noqa: E402 - Django must be set up first
+from lookalike.errors import CollectionLockedError, LookalikeError  # noqa: E402
+from lookalike.progress import Progress, Task  # noqa: E402
+from lookalike.web import uploads  # noqa: E402
+from lookalike.web.models import Job, JobState, Wish  # noqa: E402
+
+log = logging.getLogger("lookalike.web.worker")
+
+IDLE_SECONDS: Final = 0.5
+RENEW_SECONDS: Final = 0.5
+CLEAN_SECONDS: Final = 600.0
+
+
+class _StoppedError(Exception):
+    """A person wants the job to pause or to end, or another worker has it."""
+
+    def __init__(self, wish: Wish | None) -> None:
+        super().__init__(wish)
+        self.wish = wish
+
+
+class JobProgress:
+    """Stores in the database how far a job is, and stops it when that is wished."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._renewed = 0.0
+
+    @contextmanager
+    def task(
+        self, description: str, total: int | None = None, unit: str = "images"
+    ) -> Iterator[Task]:
+        """Open a task; it becomes the job's step."""
+        self._job.step, self._job.n_done, self._job.n_expected = description, 0, total
+        self.renew(force=True)
+        yield self
+        self.renew(force=True)
+
+    def advance(self, n: int = 1) -> None:
+        """Say that `n` more units are done."""
+        self._job.n_done += n
+        self.renew()
+
+    def expect(self, total: int) -> None:
+        """Set the number of units now known to be needed in all."""
+        self._job.n_expected = total
+
+    def note(self, text: str) -> None:
+        """Show a few words."""
+        self._job.note = text[:200]
+
+    def renew(self, *, force: bool = False) -> None:
+        """Renew the lease; stop if a person wants it or another worker has taken the job.
+
+        Raises:
+            _StoppedError: Then.
+        """
+        now = time.monotonic()
+        if not force and now - self._renewed < RENEW_SECONDS:
+            return
+        self._renewed = now
+        wish = self._job.renew()
+        if wish is None or wish != Wish.NONE:
+            raise _StoppedError(wish)
+
+
+def work_on(job: Job, progress: Progress) -> None:
+    """Do a job; leaves its report in it."""
+    with Collection.open_or_create(job.collection.folder) as collection:
+        report = collection.add(*job.options["sources"], progress=progress)
+    job.report = report.to_json()
+
+
+def run_job(job: Job) -> None:
+    """Do a job and store how it ended."""
+    try:
+        work_on(job, JobProgress(job))
+    except _StoppedError as stopped:
+        if stopped.wish is not None:
+            job.end(JobState.PAUSED if stopped.wish == Wish.PAUSE else JobState.CANCELLED)
+    except CollectionLockedError as error:
+        job.note = str(error)[:200]
+        job.end(JobState.QUEUED)
+        time.sleep(2 * IDLE_SECONDS)
+    except LookalikeError as error:
+        job.end(JobState.FAILED, error=str(error))
+    except Exception:
+        log.exception("a job failed", extra={"job": str(job.pk)})
+        job.end(JobState.FAILED, error="an error in the program; the log of the server has it")
+    else:
+        job.end(JobState.DONE)
+
+
+def serve(stop: threading.Event) -> None:
+    """Take jobs until told to stop, or until the process that started this one is gone."""
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    parent = os.getppid()
+    cleaned = 0.0
+    while not stop.is_set() and os.getppid() == parent:
+        close_old_connections()
+        if time.monotonic() - cleaned > CLEAN_SECONDS:
+            cleaned = time.monotonic()
+            uploads.delete_expired()
+        job = Job.take(name)
+        if job is None:
+            stop.wait(IDLE_SECONDS)
+        else:
+            run_job(job)
+
+
+def main() -> None:
+    """Run the worker until it is asked to end."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # What is at work is abandoned: batches are whole, and the lease lets another go on.
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(stop)
+
+
+if __name__ == "__main__":
+    main()
