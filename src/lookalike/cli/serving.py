@@ -45,11 +45,11 @@ def serve(
     account, which you make under People.
     """
     from lookalike.web.home import ServerHome  # noqa: PLC0415 - keeps --help fast
-    from lookalike.web.serving import ServeOptions, prepare, run  # noqa: PLC0415
+    from lookalike.web.serving import ServeOptions, free_port, prepare, run  # noqa: PLC0415
 
     place = home or ServerHome.from_environment().path
-    options = ServeOptions(place, host, port, tuple(roots or ()), browser)
+    options = ServeOptions(place, host, port or free_port(host), tuple(roots or ()), browser)
     prepared = prepare(options, places or [])
     say(f"serving {prepared.n_collections} collections; stop with Ctrl-C")
-    say(f"http://{host}:{port}{prepared.first_page}")
+    say(f"http://{host}:{options.port}{prepared.first_page}")
     return run(options, prepared)

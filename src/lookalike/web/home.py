@@ -6,6 +6,7 @@ Collections stay where they are. What lies here can be moved as a whole::
     secret           signs sessions; readable by its owner alone
     uploads/         pictures that people search with, until they expire
     created/         collections made in the browser
+    static/          empty, or what `collectstatic` gathered
 """
 
 import os
@@ -56,6 +57,11 @@ class ServerHome:
         """Collections made in the browser."""
         return self.path / "created"
 
+    @property
+    def static(self) -> Path:
+        """What `collectstatic` gathered, for a server in front of this one."""
+        return self.path / "static"
+
     def prepare(self) -> None:
         """Make the folders that are missing.
 
@@ -63,7 +69,7 @@ class ServerHome:
             EnvironmentFault: If they cannot be made.
         """
         try:
-            for folder in (self.path, self.uploads, self.created):
+            for folder in (self.path, self.uploads, self.created, self.static):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise environment_fault(error, f"{self.path} cannot be used") from error

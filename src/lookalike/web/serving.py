@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 import webbrowser
 from collections.abc import Sequence
@@ -25,7 +24,9 @@ from lookalike.web.home import HOME, ROOTS, ServerHome
 _POLL_SECONDS: Final = 0.05
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 10.0
+_WATCH_SECONDS: Final = 0.2
 _THREADS: Final = 8
+_WORKER: Final = (sys.executable, "-m", "lookalike.web.worker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ServeOptions:
     Attributes:
         home: Folder of the server's own files.
         host: Address to listen on.
-        port: Port; 0 takes a free one.
+        port: Port.
         roots: Folders that may be indexed from the browser.
         opens_browser: Whether to open the first page.
     """
@@ -112,24 +113,22 @@ def _register(places: Sequence[Path]) -> Prepared:
     return Prepared(link, HostedCollection.objects.count())
 
 
-def run(options: ServeOptions, prepared: Prepared, say: "threading.Event | None" = None) -> int:
+def run(options: ServeOptions, prepared: Prepared) -> int:
     """Serve until interrupted; return the exit code.
 
     Raises:
         EnvironmentFault: If the port is taken or the server does not start.
     """
-    port = options.port or _free_port(options.host)
+    port = options.port
     _check_free(options.host, port)
     children = [
         subprocess.Popen(_web_command(options.host, port)),
-        subprocess.Popen([sys.executable, "-m", "lookalike.web.worker"]),
+        subprocess.Popen(_WORKER),
     ]
     try:
         _wait_until_up(options.host, port, children[0])
         if options.opens_browser:
             webbrowser.open(f"http://{options.host}:{port}{prepared.first_page}")
-        if say is not None:
-            say.set()
         return _keep(children)
     finally:
         _end(children)
@@ -140,13 +139,21 @@ def _web_command(host: str, port: int) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
         *("--host", host, "--port", str(port), "--workers", "1"),
         *("--blocking-threads", str(_THREADS), "--http1-header-read-timeout", "10000"),
-        *("--log-level", "warning", "lookalike.web.wsgi:application"),
+        *("--log-level", "error", "lookalike.web.wsgi:application"),
     ]
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
+    """Return a port of `host` that nobody uses.
+
+    Raises:
+        EnvironmentFault: If there is no such host.
+    """
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise EnvironmentFault(f"{host} is no address of this machine: {error}") from error
         return int(probe.getsockname()[1])
 
 
@@ -173,16 +180,14 @@ def _wait_until_up(host: str, port: int, web: "subprocess.Popen[bytes]") -> None
     raise EnvironmentFault(f"the web server did not answer within {_START_SECONDS:.0f} s")
 
 
-def _keep(children: "Sequence[subprocess.Popen[bytes]]") -> int:
+def _keep(children: "list[subprocess.Popen[bytes]]") -> int:
     """Wait until the web server ends; a worker that dies is started again."""
-    web, worker = children[0], children[1]
+    web, worker = children
     with suppress(KeyboardInterrupt):
         while web.poll() is None:
             if worker.poll() is not None:
-                worker = subprocess.Popen(worker.args)
-                if isinstance(children, list):
-                    children[1] = worker
-            time.sleep(0.2)
+                worker = children[1] = subprocess.Popen(_WORKER)
+            time.sleep(_WATCH_SECONDS)
         return int(web.returncode)
     return 0
 

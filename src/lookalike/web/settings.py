@@ -22,6 +22,7 @@ from lookalike.web.home import ServerHome
 HOME: Final = ServerHome.from_environment()
 _PACKAGE: Final = Path(__file__).parent
 
+HOME.prepare()
 DEBUG = False
 SECRET_KEY = HOME.secret()
 IS_HTTPS: Final = os.environ.get("LOOKALIKE_HTTPS", "") == "1"
@@ -161,7 +162,7 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [_PACKAGE / "static"]
-STATIC_ROOT = HOME.path / "static"
+STATIC_ROOT = HOME.static
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 

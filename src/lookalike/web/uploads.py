@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.utils import timezone
+from ninja.files import UploadedFile
 from PIL import Image
 
 from lookalike.arrays import Pixels
@@ -46,16 +46,14 @@ class LimitedUpload(FileUploadHandler):
             raise StopUpload(connection_reset=False)
         self._parts.append(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> UploadedFile:
         """Return the whole file."""
-        return InMemoryUploadedFile(
+        return UploadedFile(
             file=io.BytesIO(b"".join(self._parts)),
-            field_name=self.field_name,
             name=self.file_name or "",
             content_type=self.content_type or "",
             size=file_size,
             charset=self.charset,
-            content_type_extra=self.content_type_extra,
         )
 
 

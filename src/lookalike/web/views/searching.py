@@ -83,9 +83,13 @@ def _sliders(collection: Collection, asked: Asked) -> list[dict[str, Any]]:
 
 
 def _examples(asked: Asked) -> list[dict[str, Any]]:
-    found = [{"example": each, "sign": "plus"} for each in asked.likes]
-    found += [{"example": each, "sign": "minus"} for each in asked.unlikes]
-    for each in found:
-        each["token"] = each["example"].removeprefix(UPLOAD)
-        each["is_upload"] = str(each["example"]).startswith(UPLOAD)
-    return [dict(each) for each in found]
+    signed = [(each, "plus") for each in asked.likes] + [(each, "minus") for each in asked.unlikes]
+    return [
+        {
+            "example": example,
+            "sign": sign,
+            "is_upload": example.startswith(UPLOAD),
+            "token": example.removeprefix(UPLOAD),
+        }
+        for example, sign in signed
+    ]

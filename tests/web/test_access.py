@@ -1,0 +1,131 @@
+"""Every address against every kind of person; an address without a row here fails."""
+
+import uuid
+
+import pytest
+from django.urls import get_resolver, reverse
+
+from lookalike.web.api import api
+from lookalike.web.models import Job
+
+KINDS = ("anonymous", "other", "viewer", "editor", "owner", "staff")
+IN, GONE, OUT, BAD = "in", 404, "login", "bad request"
+
+ALL = dict.fromkeys(KINDS, IN)
+SIGNED_IN = {**ALL, "anonymous": OUT}
+STAFF = {**dict.fromkeys(KINDS, GONE), "anonymous": OUT, "staff": IN}
+VIEWERS = {**SIGNED_IN, "other": GONE}
+EDITORS = {**VIEWERS, "viewer": GONE}
+OWNERS = {**EDITORS, "editor": GONE}
+
+IMAGE = {"slug": "photos", "image_id": 1}
+COLLECTION = {"slug": "photos"}
+JOB = {"slug": "photos", "job_id": uuid.UUID(int=7)}
+
+ROUTES = {
+    "start": ("get", {}, SIGNED_IN),
+    "login": ("get", {}, ALL),
+    "logout": ("post", {}, ALL),
+    "welcome": ("get", {"secret": "nothing"}, ALL),
+    "account": ("get", {}, SIGNED_IN),
+    "make_token": ("post", {}, SIGNED_IN),
+    "revoke_token": ("post", {"token_id": 1}, SIGNED_IN),
+    "people": ("get", {}, STAFF),
+    "audit": ("get", {}, STAFF),
+    "collections": ("get", {}, SIGNED_IN),
+    "search": ("get", COLLECTION, VIEWERS),
+    "details": ("get", COLLECTION, EDITORS),
+    "index": ("post", COLLECTION, EDITORS),
+    "share": ("post", COLLECTION, OWNERS),
+    "image": ("get", IMAGE, VIEWERS),
+    "thumbnail": ("get", IMAGE, VIEWERS),
+    "large": ("get", IMAGE, VIEWERS),
+    "layout": ("get", IMAGE, VIEWERS),
+    "original": ("get", IMAGE, VIEWERS),
+    "job": ("get", JOB, VIEWERS),
+    "steer_job": ("post", {**JOB, "action": "pause"}, EDITORS),
+    "upload": ("post", {}, SIGNED_IN),
+    "uploaded": ("get", {"token": "nothing"}, SIGNED_IN),
+    "live": ("get", {}, ALL),
+    "ready": ("get", {}, ALL),
+}
+
+ONE_JOB = {"name": "photos", "job_id": uuid.UUID(int=7)}
+API_ROUTES = {
+    "list_collections": ("get", {}, SIGNED_IN),
+    "get_collection": ("get", {"name": "photos"}, VIEWERS),
+    "search": ("post", {"name": "photos"}, VIEWERS),
+    "search_picture": ("post", {"name": "photos"}, SIGNED_IN),
+    "upload": ("post", {}, SIGNED_IN),
+    "images": ("get", {"name": "photos"}, VIEWERS),
+    "list_jobs": ("get", {"name": "photos"}, VIEWERS),
+    "make_job": ("post", {"name": "photos"}, EDITORS),
+    "get_job": ("get", ONE_JOB, VIEWERS),
+}
+SENT = {"search": {"query": {"positives": [{"id": 1}]}}, "make_job": {"kind": "index"}}
+
+
+def page_routes():
+    return {each.name for each in get_resolver().url_patterns if hasattr(each, "name")}
+
+
+def api_operations():
+    return {
+        operation.operation_id or operation.view_func.__name__: operation
+        for _, router in api._routers
+        for view in router.path_operations.values()
+        for operation in view.operations
+    }
+
+
+def test_every_address_has_a_row():
+    assert page_routes() == set(ROUTES)
+    assert {each.view_func.__name__ for each in api_operations().values()} == set(API_ROUTES)
+
+
+def check(response, expected, is_api):
+    if expected == GONE:
+        assert response.status_code == 404
+    elif expected == OUT and is_api:
+        assert response.status_code == 401
+    elif expected == OUT:
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/login/")
+    else:
+        assert response.status_code not in (401, 403, 404), response.content[:300]
+        assert response.status_code < 500, response.content[:300]
+        assert not response.headers.get("Location", "").startswith("/login/?next")
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_page_is_open_to_whom_it_should_be(name, people, hosted):
+    Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+    method, words, expected = ROUTES[name]
+    for kind, browser in people:
+        response = getattr(browser, method)(reverse(name, kwargs=words))
+        check(response, expected[kind], is_api=False)
+
+
+@pytest.mark.parametrize("name", API_ROUTES)
+def test_rest_is_open_to_whom_it_should_be(name, people, hosted):
+    Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+    method, words, expected = API_ROUTES[name]
+    address = reverse(f"api:{name}", kwargs=words)
+    if name == "images":
+        address += "?ids=x"
+    for kind, browser in people:
+        response = getattr(browser, method)(address, SENT.get(name), content_type="application/json")
+        check(response, expected[kind], is_api=True)
+
+
+def test_pages_of_a_collection_do_not_tell_whether_it_exists(people):
+    for slug in ("photos", "nothing"):
+        response = people.other.get(reverse("search", args=[slug]))
+        assert response.status_code == 404
+        assert b"photos" not in response.content.replace(b"/c/photos/", b"").lower()
+
+
+def test_what_others_add_changes_nothing_a_person_sees(people):
+    before = people.other.get(reverse("collections"))
+    assert b"Photos" not in before.content
+    assert b"There is no collection yet" in before.content

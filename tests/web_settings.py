@@ -1,0 +1,13 @@
+"""The settings of the server, with a home of its own that is gone afterwards."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+HOME = tempfile.mkdtemp(prefix="lookalike-home-")
+os.environ["LOOKALIKE_HOME"] = HOME
+
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+from lookalike.web.settings import *  # noqa: E402, F403 - the home comes first
