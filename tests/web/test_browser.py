@@ -1,0 +1,241 @@
+"""A person at a real browser, offline: every request to another host is refused and counts."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.web.serving import free_port
+
+CHROMIUM = os.environ.get("LOOKALIKE_CHROMIUM") or shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+
+DROP = """async ([kind, name]) => {
+  const bytes = await (await fetch(document.querySelector('.hit img').src)).blob();
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, {type: kind}));
+  window.dispatchEvent(new DragEvent('dragenter', {dataTransfer: data, bubbles: true}));
+  window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
+}"""
+PASTE = """async () => {
+  const bytes = await (await fetch(document.querySelector('.hit img').src)).blob();
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], 'pasted.webp', {type: 'image/webp'}));
+  window.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, gallery):
+    """A server as `lookalike serve` starts it; yields the link that lets its owner in."""
+    place = tmp_path_factory.mktemp("served")
+    port = free_port("127.0.0.1")
+    words = ["serve", str(gallery), "--port", str(port), "--no-browser", "--home", str(place)]
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "lookalike", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    for line in server.stdout:
+        lines.append(line)
+        if "/welcome/" in line:
+            break
+    else:
+        pytest.fail("".join(lines))
+    _wait_for(f"http://127.0.0.1:{port}/healthz/live")
+    yield lines[-1].strip()
+    server.terminate()
+    server.communicate(timeout=20)
+
+
+def _wait_for(address):
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except OSError:
+            subprocess.run(["sleep", "0.1"], check=True)
+    pytest.fail(f"{address} does not answer")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser, served):
+    """A browser context that the welcome link has let in."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(served)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(signed_in, served):
+    """The search page; whatever the browser complains of fails the test."""
+    complaints = []
+    opened = signed_in.new_page()
+    home = re.match(r"http://[^/]+", served)[0]
+
+    def only_local(route):
+        if route.request.url.startswith((home, "blob:", "data:")):
+            route.continue_()
+        else:
+            complaints.append(f"request to {route.request.url}")
+            route.abort()
+
+    opened.route("**/*", only_local)
+    opened.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(f"{home}/")
+    opened.complaints = complaints
+    yield opened
+    opened.close()
+    assert complaints == []
+
+
+def hits_of(page):
+    return [
+        int(re.search(r"/i/(\d+)/", each)[1])
+        for each in page.locator(".hit a.picture").evaluate_all("all => all.map(a => a.href)")
+    ]
+
+
+def ask_for_the_first(page):
+    page.locator(".hit a.picture").first.click()
+    page.wait_for_url("**like=*")
+    page.locator(".score").first.wait_for()
+
+
+def test_a_click_on_a_picture_finds_others_like_it(page):
+    ask_for_the_first(page)
+    assert page.locator(".chip.plus").count() == 1
+    assert len(hits_of(page)) > 10
+    assert page.locator(".hit img").first.evaluate("image => image.decode().then(() => true)")
+
+
+@pytest.mark.parametrize("how", ["drop", "paste", "pick"])
+def test_a_picture_that_is_given_is_searched_for(page, tmp_path, how):
+    if how == "drop":
+        page.evaluate(DROP, ["image/webp", "dropped.webp"])
+    elif how == "paste":
+        page.evaluate(PASTE)
+    else:
+        Image.fromarray(np.full((40, 60, 3), 200, np.uint8)).save(tmp_path / "picked.png")
+        page.set_input_files("#pick", tmp_path / "picked.png")
+    page.wait_for_url("**like=up.*")
+    page.locator(".score").first.wait_for()
+    assert page.locator(".chip.plus img").evaluate("image => image.decode().then(() => true)")
+
+
+def test_what_is_no_picture_is_told(page, tmp_path):
+    page.evaluate(DROP, ["text/plain", "notes.txt"])
+    assert "no picture" in page.locator("#status").inner_text()
+
+
+def test_a_slider_ranks_anew_in_place_and_the_address_follows(page):
+    ask_for_the_first(page)
+    before = hits_of(page)
+    page.locator('[data-weight="content"]').fill("0")
+    page.locator('[data-weight="layout"]').fill("3")
+    page.wait_for_url("**w=*")
+    page.wait_for_timeout(300)
+    after = hits_of(page)
+    assert sorted(before) == sorted(after)
+    page.reload()
+    assert hits_of(page) == after
+
+
+def test_less_like_this_is_a_negative_example_that_can_be_taken_back(page):
+    ask_for_the_first(page)
+    page.get_by_label("Less like picture 1", exact=True).click()
+    page.wait_for_url("**unlike=*")
+    assert page.locator(".chip.minus").count() == 1
+    page.locator(".chip.minus .remove").click()
+    page.wait_for_url(lambda address: "unlike" not in address)
+    assert page.locator(".chip.minus").count() == 0
+
+
+def test_the_layout_that_was_seen_lies_over_each_hit(page):
+    ask_for_the_first(page)
+    page.locator("#show-layout").check()
+    seen = page.locator(".picture .layout").first
+    seen.wait_for(state="visible")
+    assert seen.evaluate("image => image.decode().then(() => image.naturalWidth)") > 1
+
+
+def test_one_picture_is_shown_with_what_was_seen_in_it(page):
+    ask_for_the_first(page)
+    page.locator(".hit a.picture").first.click()
+    page.locator("article.image").wait_for()
+    page.locator("#show-seen").check()
+    assert page.locator("#seen").is_visible()
+    page.get_by_text("Find pictures like this").click()
+    page.wait_for_url("**like=*")
+
+
+def test_all_of_it_works_without_a_mouse(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.hit a')"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**like=*")
+    page.keyboard.press("Control+k")
+    assert page.evaluate("document.activeElement.id") == "pick"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("place", ["", "?like=1", "i/1/", "details/"])
+def test_nothing_keeps_people_out(page, place, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    page.goto(re.match(r"http://[^/]+/c/[^/]+/", page.url)[0] + place)
+    found = Axe().run(page).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
+    page.complaints[:] = [each for each in page.complaints if "axe" not in each]
+
+
+@pytest.mark.parametrize("width", [360, 1920])
+def test_nothing_is_wider_than_the_window(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    ask_for_the_first(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_file_of_others_is_what_it_says():
+    vendor = Path(__file__).parents[2] / "src/lookalike/web/static/vendor"
+    for folder in vendor.iterdir():
+        assert (folder / "LICENSE").is_file()
+    ours = vendor.parents[1]
+    for file in [*ours.glob("static/web/*"), *ours.rglob("*.html")]:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"https?://(?!www\.w3\.org/)", text), file
