@@ -48,6 +48,7 @@ ROUTES = {
     "uploaded": ("get", {"token": "nothing"}, SIGNED_IN),
     "live": ("get", {}, ALL),
     "ready": ("get", {}, ALL),
+    "metrics": ("get", {}, {**dict.fromkeys(KINDS, GONE), "staff": IN}),
 }
 
 ONE_JOB = {"name": "photos", "job_id": uuid.UUID(int=7)}
@@ -114,7 +115,9 @@ def test_rest_is_open_to_whom_it_should_be(name, people, hosted):
     if name == "images":
         address += "?ids=x"
     for kind, browser in people:
-        response = getattr(browser, method)(address, SENT.get(name), content_type="application/json")
+        response = getattr(browser, method)(
+            address, SENT.get(name), content_type="application/json"
+        )
         check(response, expected[kind], is_api=True)
 
 

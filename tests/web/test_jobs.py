@@ -36,9 +36,7 @@ def fresh(db, tmp_path):
 
 
 def job_for(hosted):
-    return Job.objects.create(
-        collection=hosted, kind="index", options={"sources": hosted.sources}
-    )
+    return Job.objects.create(collection=hosted, kind="index", options={"sources": hosted.sources})
 
 
 def test_a_job_indexes_and_reports(fresh, worker):

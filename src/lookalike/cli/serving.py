@@ -29,7 +29,9 @@ def serve(
     ] = 8000,
     home: Annotated[
         Path | None,
-        option("--home", show_default="in the data folder", help="Folder of the server's own files."),
+        option(
+            "--home", show_default="in the data folder", help="Folder of the server's own files."
+        ),
     ] = None,
     roots: Annotated[
         list[Path] | None,

@@ -55,13 +55,6 @@ def decode_fitted(
     return replace(decoded, pixels=canvas)
 
 
-def shrink(pixels: Pixels, side: int) -> Pixels:
-    """Shrink a picture to fit a square; it is never enlarged."""
-    height, width = fitted_size(pixels.shape[1], pixels.shape[0], side)
-    image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX, reducing_gap=2.0)
-    return np.asarray(image)
-
-
 def encode_webp(pixels: Pixels, quality: int = QUALITY) -> bytes:
     """Encode pixels as WebP that holds nothing else: no EXIF, no profile, no comment."""
     file = io.BytesIO()

@@ -34,9 +34,14 @@ class ThumbnailStore:
     def get(self, content_hash: bytes, side: int) -> bytes | None:
         """Return a picture, if it is kept."""
         try:
-            row = self._connection().execute(
-                "SELECT picture FROM thumbnails WHERE hash = ? AND side = ?", (content_hash, side)
-            ).fetchone()
+            row = (
+                self._connection()
+                .execute(
+                    "SELECT picture FROM thumbnails WHERE hash = ? AND side = ?",
+                    (content_hash, side),
+                )
+                .fetchone()
+            )
         except sqlite3.Error:
             return None
         return None if row is None else bytes(row[0])

@@ -20,6 +20,7 @@ from lookalike.errors import (
     MismatchError,
     NotACollectionError,
 )
+from lookalike.web import metrics
 
 Respond: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
 
@@ -60,12 +61,14 @@ class RequestLog:
         started = time.perf_counter()
         response = self._respond(request)
         response["X-Request-Id"] = number
+        seconds = time.perf_counter() - started
+        metrics.observe(request, response.status_code, seconds)
         facts = {
             "request_id": number,
             "method": request.method,
             "path": request.path,
             "status": response.status_code,
-            "ms": round(1000 * (time.perf_counter() - started), 1),
+            "ms": round(1000 * seconds, 1),
         }
         log.info("%s %s", request.method, request.path, extra=facts)
         return response

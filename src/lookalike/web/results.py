@@ -90,7 +90,9 @@ class Remembered:
         self._lock = threading.Lock()
         self._hits: OrderedDict[tuple[str, int, str], Hits] = OrderedDict()
 
-    def search(self, hosted: HostedCollection, collection: Collection, query: Query, k: int) -> Hits:
+    def search(
+        self, hosted: HostedCollection, collection: Collection, query: Query, k: int
+    ) -> Hits:
         """Search, or return what was found before if it is at least `k` hits."""
         key = (hosted.path, collection.catalog.revision, repr(query))
         with self._lock:
@@ -108,9 +110,7 @@ class Remembered:
 _remembered: Final = Remembered()
 
 
-def find(
-    hosted: HostedCollection, collection: Collection, query: Query, cursor: str = ""
-) -> Page:
+def find(hosted: HostedCollection, collection: Collection, query: Query, cursor: str = "") -> Page:
     """Return a page of hits.
 
     Args:
@@ -149,9 +149,7 @@ def shown_hits(
             name=display_path(record.paths[0].rpartition(b"/")[2]),
             path=display_path(record.paths[0]),
             score=float(hits.scores[0, start + row]),
-            bars=tuple(
-                Bar(name, float(part[0, start + row])) for name, part in hits.parts.items()
-            ),
+            bars=tuple(Bar(name, float(part[0, start + row])) for name, part in hits.parts.items()),
             width=record.width,
             height=record.height,
             labels=tuple(name for name, _ in record.labels[:5]),

@@ -27,7 +27,9 @@ DEBUG = False
 SECRET_KEY = HOME.secret()
 IS_HTTPS: Final = os.environ.get("LOOKALIKE_HTTPS", "") == "1"
 ALLOWED_HOSTS = [
-    host for host in os.environ.get("LOOKALIKE_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if host
+    host
+    for host in os.environ.get("LOOKALIKE_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+    if host
 ]
 if "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured(

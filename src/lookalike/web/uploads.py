@@ -65,7 +65,9 @@ def decode_upload(data: bytes) -> Pixels:
         ImageError: If it is no picture of the `FORMATS`.
     """
     if len(data) > MOST_BYTES:
-        raise ImageLimitError(f"the picture is larger than {MOST_BYTES // 2**20} MiB; send a smaller one")
+        raise ImageLimitError(
+            f"the picture is larger than {MOST_BYTES // 2**20} MiB; send a smaller one"
+        )
     with held_in_file(data, ServerHome.from_environment().uploads) as path:
         decoded = decoders.large().read(path)
     if decoded.format not in FORMATS:
@@ -94,9 +96,7 @@ def find(user: User, token: str) -> UploadedPicture:
     Raises:
         UsageError: If there is none.
     """
-    found = UploadedPicture.objects.filter(
-        pk=token, user=user, expires__gt=timezone.now()
-    ).first()
+    found = UploadedPicture.objects.filter(pk=token, user=user, expires__gt=timezone.now()).first()
     if found is None:
         raise UsageError("the picture that was uploaded has expired; send it again")
     return found

@@ -32,5 +32,6 @@ urlpatterns = [
     path("uploads/<str:token>.webp", pictures.uploaded, name="uploaded"),
     path("healthz/live", health.live, name="live"),
     path("healthz/ready", health.ready, name="ready"),
+    path("metrics", health.metrics, name="metrics"),
     path("api/v1/", api.urls),
 ]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import File, NinjaAPI, Query
-from ninja.errors import ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.files import UploadedFile
 
 from lookalike import __version__
@@ -71,6 +71,17 @@ def _fault(request: HttpRequest, error: LookalikeError) -> HttpResponse:
 @api.exception_handler(Http404)
 def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
     return api.create_response(request, {"error": str(error) or "not found"}, status=404)
+
+
+@api.exception_handler(HttpError)
+def _refused(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api.create_response(request, {"error": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(AuthenticationError)
+def _unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    text = "sign in, or show a token: Authorization: Bearer look_…"
+    return api.create_response(request, {"error": text}, status=401)
 
 
 @api.exception_handler(ValidationError)

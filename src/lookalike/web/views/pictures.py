@@ -132,7 +132,9 @@ def _legend(collection: Collection, record: ImageRecord) -> list[tuple[str, str,
     """Name the classes in the decoded layout with color and percent of the picture."""
     if not collection.card.has_layout:
         return []
-    seen = collection.model.decode_codes(collection.vectors([record.id], "layout"))[0].argmax(axis=0)
+    seen = collection.model.decode_codes(collection.vectors([record.id], "layout"))[0].argmax(
+        axis=0
+    )
     counts = np.bincount(seen.ravel(), minlength=len(collection.card.palette))
     names = ("background", *collection.card.classes)
     order = [int(at) for at in np.argsort(-counts) if counts[at]]
@@ -150,14 +152,18 @@ def upload(request: HttpRequest) -> JsonResponse:
     sent = request.FILES.get("picture")
     if sent is None:
         return JsonResponse(
-            {"error": f"no picture arrived; it may be larger than {uploads.MOST_BYTES // 2**20} MiB"},
+            {
+                "error": f"no picture arrived; it may be larger than {uploads.MOST_BYTES // 2**20} MiB"
+            },
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
     try:
         kept = uploads.keep(person(request), uploads.decode_upload(sent.read()))
     except ImageError as error:
         return JsonResponse({"error": error.reason}, status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    return JsonResponse({"example": UPLOAD + kept.token, "width": kept.width, "height": kept.height})
+    return JsonResponse(
+        {"example": UPLOAD + kept.token, "width": kept.width, "height": kept.height}
+    )
 
 
 @require_GET
