@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import lookalike
-from conftest import paint
 from PIL import Image
 
+from conftest import paint
 from lookalike.storage.integrity import verify
 from tests.small_sets import write_masks
 from tests.tiny_model import PALETTE

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from commands import lookalike
-from conftest import paint
 
+from conftest import paint
 from lookalike.model_folder import CARD
 from lookalike.models import FOLDER
 from tests.tiny_model import write_tiny_model

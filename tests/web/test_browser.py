@@ -15,10 +15,15 @@ from PIL import Image
 from lookalike.web.serving import free_port
 
 CHROMIUM = os.environ.get("LOOKALIKE_CHROMIUM") or shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
@@ -27,13 +32,15 @@ DROP = """async ([kind, name]) => {
   const data = new DataTransfer();
   data.items.add(new File([bytes], name, {type: kind}));
   window.dispatchEvent(new DragEvent('dragenter', {dataTransfer: data, bubbles: true}));
-  window.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
+  const options = {dataTransfer: data, bubbles: true, cancelable: true};
+  window.dispatchEvent(new DragEvent('drop', options));
 }"""
 PASTE = """async () => {
   const bytes = await (await fetch(document.querySelector('.hit img').src)).blob();
   const data = new DataTransfer();
   data.items.add(new File([bytes], 'pasted.webp', {type: 'image/webp'}));
-  window.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+  const options = {clipboardData: data, bubbles: true, cancelable: true};
+  window.dispatchEvent(new ClipboardEvent('paste', options));
 }"""
 
 

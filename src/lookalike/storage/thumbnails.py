@@ -1,7 +1,7 @@
 """Small pictures of a collection, kept so that they need not be made twice.
 
-They are derived: the file may be deleted at any time. It is written by whoever shows pictures, beside
-the collection's one writer, and never waits for it.
+They are derived: the file may be deleted at any time. It is written by whoever shows pictures,
+beside the collection's one writer, and never waits for it.
 """
 
 import sqlite3

@@ -108,7 +108,7 @@ class Asked:
         """
         read = _reader(user)
         weights = dict(self.weights)
-        known = {name: weights.get(name, None) for name in descriptors}
+        known = {name: weights.get(name) for name in descriptors}
         chosen = {name: weight for name, weight in known.items() if weight is not None}
         return Query(
             positives=(*map(read, self.likes), *map(TextExample, self.texts)),

@@ -1,4 +1,4 @@
-"""What every request passes through: its number, a limit of how many are served, headers, faults."""
+"""What every request passes through: its number, the limit of requests, headers, faults."""
 
 import logging
 import re

@@ -164,7 +164,7 @@ def _check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise EnvironmentFault(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another with --port"
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another: --port"
             ) from error
 
 

@@ -152,9 +152,7 @@ def upload(request: HttpRequest) -> JsonResponse:
     sent = request.FILES.get("picture")
     if sent is None:
         return JsonResponse(
-            {
-                "error": f"no picture arrived; it may be larger than {uploads.MOST_BYTES // 2**20} MiB"
-            },
+            {"error": f"no picture arrived; {uploads.MOST_BYTES // 2**20} MiB is the most"},
             status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )
     try:
