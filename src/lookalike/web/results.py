@@ -74,12 +74,14 @@ class Page:
         cursor: Leads to the next ones; empty at the end.
         n_images: Images in the collection.
         is_exact: Whether every image was compared.
+        n_beyond: Hits that were left out because their score is too low, or behind the knee.
     """
 
     hits: tuple[ShownHit, ...]
     cursor: str
     n_images: int
     is_exact: bool
+    n_beyond: int = 0
 
 
 class Remembered:
@@ -91,10 +93,10 @@ class Remembered:
         self._hits: OrderedDict[tuple[str, int, str], Hits] = OrderedDict()
 
     def search(
-        self, hosted: HostedCollection, collection: Collection, query: Query, k: int
+        self, name: str, hosted: HostedCollection, collection: Collection, query: Query, k: int
     ) -> Hits:
-        """Search, or return what was found before if it is at least `k` hits."""
-        key = (hosted.path, collection.catalog.revision, repr(query))
+        """Search, or return what was found before under this name if it is at least `k` hits."""
+        key = (hosted.path, collection.catalog.revision, name)
         with self._lock:
             known = self._hits.get(key)
         if known is None or (known.ids.shape[1] < k and known.ids.shape[1] < len(collection)):
@@ -110,10 +112,13 @@ class Remembered:
 _remembered: Final = Remembered()
 
 
-def find(hosted: HostedCollection, collection: Collection, query: Query, cursor: str = "") -> Page:
+def find(
+    name: str, hosted: HostedCollection, collection: Collection, query: Query, cursor: str = ""
+) -> Page:
     """Return a page of hits.
 
     Args:
+        name: Tells the query from all others of the collection.
         hosted: The collection as the server knows it.
         collection: The same, open.
         query: What is asked.
@@ -125,7 +130,7 @@ def find(hosted: HostedCollection, collection: Collection, query: Query, cursor:
     revision = collection.catalog.revision
     start = _read_cursor(cursor, revision) if cursor else 0
     wanted = PAGE if start == 0 else MOST_HITS
-    hits = _remembered.search(hosted, collection, query, wanted)
+    hits = _remembered.search(name, hosted, collection, query, wanted)
     end = min(start + PAGE, MOST_HITS)
     ids = [int(image_id) for image_id in hits.ids[0, start:end] if image_id != NO_ID]
     shown = shown_hits(collection, hits, ids, start)
@@ -135,6 +140,7 @@ def find(hosted: HostedCollection, collection: Collection, query: Query, cursor:
         Signer(salt=_SALT).sign(f"{revision}.{end}") if more else "",
         len(collection),
         hits.is_exact,
+        0 if hits.beyond is None else int(hits.beyond[0]),
     )
 
 

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.model_folder import ModelCard
 from lookalike.web import results
 from lookalike.web.access import person, with_collection
 from lookalike.web.asking import UPLOAD, Asked
@@ -45,6 +46,8 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
         "examples": _examples(asked),
         "knows_words": collection.card.has_text,
         "has_layout": collection.card.has_layout,
+        "card": collection.card,
+        "labels": _labels(collection.card),
         **_found(request, hosted, collection, asked),
     }
     return render(request, page, content)
@@ -61,9 +64,10 @@ def _found(
         return {"page": None, "n_images": 0}
     if asked.is_empty:
         return {"page": None, "n_images": len(collection), "newest": _newest(collection)}
-    query = asked.to_query(person(request), collection.catalog.descriptors)
-    page = results.find(hosted, collection, query, request.GET.get("cursor", ""))
-    return {"page": page, "n_images": len(collection), "cursor": request.GET.get("cursor", "")}
+    query = asked.to_query(person(request), collection)
+    cursor = request.GET.get("cursor", "")
+    page = results.find(asked.to_address(), hosted, collection, query, cursor)
+    return {"page": page, "n_images": len(collection), "cursor": cursor}
 
 
 def _newest(collection: Collection) -> list[dict[str, Any]]:
@@ -77,7 +81,11 @@ def _newest(collection: Collection) -> list[dict[str, Any]]:
 def _sliders(collection: Collection, asked: Asked) -> list[dict[str, Any]]:
     moved = dict(asked.weights)
     return [
-        {"name": name, "weight": moved.get(name, DEFAULT_WEIGHTS.get(name, 0.0))}
+        {
+            "name": name,
+            "weight": moved.get(name, DEFAULT_WEIGHTS.get(name, 0.0)),
+            "is_moved": name in moved,
+        }
         for name in collection.catalog.descriptors
     ]
 
@@ -93,3 +101,12 @@ def _examples(asked: Asked) -> list[dict[str, Any]]:
         }
         for example, sign in signed
     ]
+
+
+def _labels(card: ModelCard) -> list[dict[str, Any]]:
+    """Return what can be painted: names with the color and value of each, background last."""
+    if not card.has_layout:
+        return []
+    colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in card.palette]
+    names = [*enumerate(card.classes, start=1), (0, "background")]
+    return [{"value": value, "name": name, "color": colors[value]} for value, name in names]

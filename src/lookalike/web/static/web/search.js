@@ -1,23 +1,22 @@
 // @ts-check
 // The search page: a picture that is dropped, pasted or chosen becomes an example; sliders search
 // again after a moment; the layout of each hit can be laid over it.
+import { LayoutCanvas } from "./layout.js";
 import { say } from "./page.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
 const drop = /** @type {HTMLElement} */ (document.getElementById("drop"));
 const picker = /** @type {HTMLInputElement} */ (document.getElementById("pick"));
 
-/** Go to the search that the form and a new example make. @param {string} [example] */
+/** What the page asks for, as it goes into the address. @param {string} [example] one more liked */
 function ask(example) {
   const asked = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    if (typeof value === "string" && value && !name.startsWith("w-")) asked.append(name, value);
+    if (typeof value === "string" && value && !/^(paint|box)-/.test(name)) asked.append(name, value);
   }
   if (example) asked.append("like", example);
   for (const slider of weightSliders()) {
-    if (slider.value !== slider.defaultValue || slider.dataset.moved) {
-      asked.append("w", `${slider.dataset.weight}:${slider.value}`);
-    }
+    if (slider.dataset.moved) asked.append("w", `${slider.dataset.weight}:${slider.value}`);
   }
   return asked;
 }
@@ -66,21 +65,23 @@ form.addEventListener("submit", (event) => {
 }, true);
 
 let timer = 0;
+/** Search again in a moment, if nothing else is changed until then. */
+function soon() { clearTimeout(timer); timer = window.setTimeout(again, 150); }
+
 for (const slider of weightSliders()) {
   slider.addEventListener("input", () => {
     const output = slider.nextElementSibling;
     if (output) output.textContent = slider.value;
     slider.dataset.moved = "1";
-    clearTimeout(timer);
-    timer = window.setTimeout(again, 150);
+    soon();
   });
 }
+for (const each of form.querySelectorAll("[data-again]")) each.addEventListener("change", soon);
 
 let running = new AbortController();
-/** Search again with other weights, in place; the address follows. */
+/** Search again in place; the address follows. */
 async function again() {
   const asked = ask();
-  if (![...asked.keys()].some((name) => ["like", "unlike", "text"].includes(name))) return;
   running.abort(); running = new AbortController();
   const address = `${location.pathname}?${asked}`;
   try {
@@ -91,6 +92,21 @@ async function again() {
     history.replaceState(null, "", address);
     showLayouts();
   } catch (error) { if (!(error instanceof DOMException)) throw error; }
+}
+
+for (const button of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-panel]"))) {
+  button.addEventListener("click", () => {
+    const panel = /** @type {HTMLElement} */ (document.getElementById(String(button.dataset.panel)));
+    panel.hidden = !panel.hidden;
+    button.setAttribute("aria-expanded", String(!panel.hidden));
+  });
+}
+
+const easel = /** @type {HTMLElement | null} */ (document.getElementById("panel-layout"));
+if (easel) {
+  const painted = /** @type {HTMLInputElement} */ (easel.querySelector("[name=map]"));
+  const canvas = new LayoutCanvas(easel, (text) => { painted.value = text; soon(); });
+  if (painted.value) canvas.read(painted.value);
 }
 
 const layouts = /** @type {HTMLInputElement | null} */ (document.getElementById("show-layout"));
