@@ -84,12 +84,14 @@ async function again() {
   const asked = ask();
   running.abort(); running = new AbortController();
   const address = `${location.pathname}?${asked}`;
+  const place = /** @type {HTMLElement} */ (document.getElementById("hits"));
+  place.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(address, { headers: { "HX-Target": "hits", "HX-Request": "true" }, signal: running.signal });
-    const place = /** @type {HTMLElement} */ (document.getElementById("hits"));
     place.innerHTML = await answer.text();
     /** @type {any} */ (window).htmx?.process(place);
     history.replaceState(null, "", address);
+    place.removeAttribute("aria-busy");
     showLayouts();
   } catch (error) { if (!(error instanceof DOMException)) throw error; }
 }
