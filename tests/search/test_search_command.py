@@ -80,9 +80,7 @@ def test_only_hits_that_stand_out_are_shown_and_more_on_request(ask, place, caps
     assert names(head) == names(whole)[: len(head["hits"])]
     assert (len(head["hits"]), head["beyond"], whole["beyond"]) == (7, 13, 0)
     run(["search", "c.lookalike", "--id", "1", "-k", "20", "--cut", "auto"])
-    assert "7 stand out; 13 more follow: leave out --cut" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "7 stand out; 13 more follow: leave out --cut" in capsys.readouterr().err
     _, high = ask("--id", 1, "-k", 20, "--min-score", "0.9")
     assert all(hit["score"] >= 0.9 for hit in high["hits"])
     assert len(high["hits"]) + high["beyond"] == 20
