@@ -134,7 +134,8 @@ def test_scores_are_the_rarity_of_such_an_overlap_of_two_pictures(photos):
         pairs += [slow_overlap(painted, other) for j, other in enumerate(seen) if j != at]
     for score, one in zip(hits.scores[0], seen, strict=True):
         rarity = -math.log10(np.mean(np.array(pairs) >= slow_overlap(target, one) - 0.002))
-        assert abs(score - rarity) < 0.25 or rarity > 2  # between two pairs it is interpolated
+        # Where many pairs have the same overlap, none at all, scores between are interpolated.
+        assert abs(score - rarity) < (0.15 if rarity > 0.6 else 0.35) or rarity > 2
 
 
 def test_what_is_in_no_picture_scores_next_to_nothing(tmp_path):
