@@ -27,6 +27,7 @@ from lookalike.terminal import Bars
         "lookalike index photos.lookalike ~/Pictures",
         "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
+        "lookalike index photos.lookalike ~/Pictures --descriptors color,texture,aspect",
     ),
 )
 def index(
@@ -57,6 +58,14 @@ def index(
     seconds_per_file: Annotated[
         float, option("--seconds-per-file", help="Longest time to decode one, tried twice.")
     ] = 2.4,
+    descriptors: Annotated[
+        str | None,
+        option(
+            "--descriptors",
+            show_default="as it has; new: color,color_layout,texture,shape",
+            help="What to extract beside the model's: names, all or none.",
+        ),
+    ] = None,
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
@@ -67,13 +76,15 @@ def index(
     Files are read, never changed. Each ends as indexed, failed or skipped, with the reason.
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.features.descriptors import read_names  # noqa: PLC0415
     from lookalike.images.decoding import DecodeLimits  # noqa: PLC0415
 
+    names = None if descriptors is None else read_names(descriptors)
     limits = DecodeLimits(
         max_bytes=int(more_than_nothing("--max-megabytes", max_megabytes) * 2**20),
         max_pixels=int(more_than_nothing("--max-megapixels", max_megapixels) * 1_000_000),
     )
-    with Collection.open_or_create(collection, model=model) as opened:
+    with Collection.open_or_create(collection, model=model, descriptors=names) as opened:
         report = opened.add(
             *sources,
             workers=workers,
