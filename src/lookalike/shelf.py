@@ -182,10 +182,21 @@ class Shelf:
         except DamagedCollectionError:
             return True
         state = self._state(descriptor)
-        facts = card.facts
-        is_other = kind not in ("auto", facts.kind) and facts.n > 0 and dim >= LEAST_COMPRESSED
+        facts, kind = card.facts, self._possible(descriptor, dim, kind)
+        is_other = kind not in ("auto", facts.kind) and facts.n > 0
         is_looser = facts.kind != "exact" and facts.recall_target != recall_target
         return is_other or is_looser or state.newer + state.deleted > TAIL_SHARE * facts.n
+
+    def _possible(
+        self, descriptor: str, dim: int, kind: Literal["auto"] | Kind
+    ) -> Literal["auto"] | Kind:
+        """Of short rows, and of those compared in a way of their own, all are compared."""
+        spec = self._catalog.chosen.specs().get(descriptor)
+        if spec is None:
+            return kind
+        same = find_same({descriptor: (spec.version, spec.dim)})
+        has_own = descriptor in same and same[descriptor].similarity is not None
+        return "exact" if dim < LEAST_COMPRESSED or has_own else kind
 
     def _state(self, descriptor: str) -> IndexState:
         n_images = self._catalog.n_embeddings(descriptor)
@@ -224,7 +235,7 @@ class Shelf:
             self._catalog.embeddings(descriptor),
             dim=dim,
             n=self._catalog.n_embeddings(descriptor),
-            kind=kind if dim >= LEAST_COMPRESSED else "exact",
+            kind=self._possible(descriptor, dim, kind),
             recall_target=recall_target,
             rows_file=new_rows_file(self._folder, descriptor),
             progress=progress,
