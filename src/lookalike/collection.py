@@ -19,7 +19,7 @@ import numpy as np
 from lookalike.arrays import Embeddings, Ids, Pixels
 from lookalike.describing import choose_descriptors, completed, encode, renewed, versions
 from lookalike.errors import ImageError, MismatchError
-from lookalike.features.descriptors import STANDARD, sizes_of
+from lookalike.features.descriptors import STANDARD
 from lookalike.features.model import Model
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
@@ -293,7 +293,7 @@ class Collection:
     def _weighted(self, query: Query) -> Query:
         names = query.compared_in(self.catalog.descriptors)
         standard = {name: DEFAULT_WEIGHTS[name] for name in names if name in DEFAULT_WEIGHTS}
-        return replace(query, weights=query.weights or standard)
+        return query if query.weights or not standard else replace(query, weights=standard)
 
     @property
     def gallery(self) -> Gallery:
@@ -311,9 +311,7 @@ class Collection:
             ImageError: If a file is no readable image; the message names it.
         """
         pictures = [self._decoded(example) for example in examples]
-        pixels = np.stack([picture.pixels for picture in pictures])
-        sizes = sizes_of([(picture.height, picture.width) for picture in pictures])
-        return encode(lambda: self.model, descriptors, pixels, sizes)
+        return encode(lambda: self.model, descriptors, pictures)
 
     def _decoded(self, example: FileExample | PixelsExample) -> Decoded:
         """Return a picture at the size that the network takes, and the size that it has."""

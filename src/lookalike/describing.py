@@ -5,11 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from lookalike.arrays import Embeddings, PixelBatch
+from lookalike.arrays import Embeddings
 from lookalike.errors import UsageError
-from lookalike.features.descriptors import MODEL_NAMES, Descriptor, Sizes, describe, find, find_same
+from lookalike.features.descriptors import (
+    MODEL_NAMES,
+    Descriptor,
+    describe,
+    find,
+    find_same,
+    sizes_of,
+)
 from lookalike.features.model import Model
 from lookalike.filling import fill_in
+from lookalike.images.decoding import Decoded
 from lookalike.ingest import IngestOptions, IngestReport
 from lookalike.progress import Progress
 from lookalike.shelf import Shelf
@@ -74,18 +82,19 @@ def completed(
 
 
 def encode(
-    model: Callable[[], Model], names: Sequence[str], pixels: PixelBatch, sizes: Sizes
+    model: Callable[[], Model], names: Sequence[str], pictures: Sequence[Decoded]
 ) -> dict[str, Embeddings]:
     """Embed pictures from outside a collection; the model is loaded only if it is needed.
 
     Args:
         model: Gives the collection's model.
         names: Descriptors wanted, of the model or installed.
-        pixels: At the size that the model takes.
-        sizes: Heights and widths of the pictures as files.
+        pictures: Decoded to the size that the model takes.
     """
+    pixels = np.stack([picture.pixels for picture in pictures])
+    sizes = sizes_of([(picture.height, picture.width) for picture in pictures])
     own = find([name for name in names if name not in MODEL_NAMES])
     rows = describe(own.values(), pixels, sizes)
     if own.keys() != set(names):
         rows |= model().encode(pixels).descriptors
-    return {name: np.asarray(rows[name]) for name in names}
+    return {name: rows[name] for name in names}

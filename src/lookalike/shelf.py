@@ -10,6 +10,7 @@ import numpy as np
 from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import DamagedCollectionError, IndexUnavailableError, UsageError
 from lookalike.features.descriptors import find_same
+from lookalike.features.model import Model
 from lookalike.index.base import Kind, VectorIndex
 from lookalike.index.building import build_index, check_recall_target
 from lookalike.index.compared import ComparedIndex
@@ -18,7 +19,8 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration, fit_compared
-from lookalike.search.query_embeddings import ExampleEncoder, TextEncoder
+from lookalike.search.parts import Context
+from lookalike.search.query_embeddings import ExampleEncoder
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.derived import delete_index
@@ -100,12 +102,15 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(
-        self, encoder: ExampleEncoder, texts: Callable[[], TextEncoder] | None = None
-    ) -> Gallery:
+    def open(self, encoder: ExampleEncoder, model: Callable[[], Model] | None = None) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared.
 
         Chosen descriptors that are not installed here in the same version are left out.
+
+        Args:
+            encoder: Encodes examples that come as files or pixels.
+            model: Gives the model, asked when words or a layout need it; without it they cannot be
+                searched for.
         """
         revision = self._catalog.revision
         chosen = self._catalog.chosen.specs()
@@ -119,7 +124,9 @@ class Shelf:
                 calibrations[name] = fit_compared(indexes[name])
             elif name in same or name not in chosen:
                 indexes[name], calibrations[name] = self._open_one(name, dim, revision)
-        return Gallery(revision, indexes, Searcher(indexes, calibrations, encoder, texts))
+        context = Context(indexes, calibrations, self._catalog, model) if model else None
+        searcher = Searcher(indexes, calibrations, encoder, model, context)
+        return Gallery(revision, indexes, searcher)
 
     def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
         """Build those indexes again that are missing, damaged, of another kind, or outdated.
