@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
+from lookalike.drawn_files import DrawnParts, picture_of, read_drawing
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
@@ -32,6 +33,8 @@ from lookalike.search.queries import (
     UrlExample,
 )
 
+NOTHING_DRAWN: Final = DrawnParts()
+
 
 def make_query(
     images: Sequence[Path],
@@ -41,11 +44,13 @@ def make_query(
     weights: Mapping[str, float] | None,
     order: Order,
     texts: Sequence[str] = (),
+    drawn: DrawnParts = NOTHING_DRAWN,
 ) -> Query:
-    """Put a query together from files and ids, liked and disliked, and words.
+    """Put a query together from files and ids, liked and disliked, words, and what is drawn.
 
     Raises:
-        UsageError: If nothing is liked, or a weight or the order makes no sense.
+        UsageError: If nothing is asked for, or a weight or the order makes no sense.
+        ImageError: If the file of a drawing cannot be read.
     """
     liked: list[Example] = [
         *map(FileExample.of, images),
@@ -53,7 +58,17 @@ def make_query(
         *map(TextExample, texts),
     ]
     disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+    return Query(
+        tuple(liked),
+        tuple(disliked),
+        weights=weights,
+        order=order,
+        colors=drawn.read_colors(),
+        painted_colors=drawn.read_painting(),
+        sketch=read_drawing(drawn.sketch),
+        texture=read_drawing(drawn.texture),
+        shape=read_drawing(drawn.shape),
+    )
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -98,7 +113,7 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
-        [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
+        [SheetQuery(_shown_query(collection, query), (row,))],
         title="Most alike",
         subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
@@ -131,6 +146,14 @@ def _shown_example(collection: Collection, example: Example) -> SheetPicture:
         pixels = example.pixels
     seen = _seen(collection, _layout(collection, example)) if collection.card.has_layout else None
     return SheetPicture(pixels, label_map=seen, caption="query")
+
+
+def _shown_query(collection: Collection, query: Query) -> SheetPicture:
+    """Return the first example as it is drawn; without one, what else is asked for."""
+    if query.positives:
+        return _shown_example(collection, query.positives[0])
+    pixels = picture_of(query)
+    return SheetPicture(draw_words("query") if pixels is None else pixels, caption="query")
 
 
 def _layout(collection: Collection, example: IdExample | FileExample | PixelsExample) -> Embeddings:

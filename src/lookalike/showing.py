@@ -44,6 +44,13 @@ def show_hits(found: Mapping[str, Any]) -> None:
     show_table(("rank", "id", "score", *names, "path"), rows)
 
 
+def show_palette(found: Mapping[str, Any]) -> None:
+    """Show the colors of a picture, and what asks for them."""
+    rows = [(f"{each['share']:.0%}", each["color"], each["name"]) for each in found["colors"]]
+    show_table(("share", "color", "name"), rows)
+    say(f"--colors {found['query']}")
+
+
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
     """Show the headline measures of systems beside chance, each with its interval."""
     first = next(iter(evaluations.values()))

@@ -107,6 +107,7 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10' --sketch boat.png",
     ),
 )
 def search(
@@ -124,6 +125,23 @@ def search(
     not_ids: Annotated[
         list[int], option("--not-id", help="… and unlike this one of the collection.")
     ] = [],  # noqa: B006
+    colors: Annotated[
+        str | None,
+        option("--colors", help="Colors with percentages; the rest may be anything: blue:40."),
+    ] = None,
+    painted_colors: Annotated[
+        Path | None,
+        option("--painted-colors", help="Picture of colors in place; transparent may be anything."),
+    ] = None,
+    sketch: Annotated[
+        Path | None, option("--sketch", help="Picture of a line drawing, compared with edges.")
+    ] = None,
+    texture: Annotated[
+        Path | None, option("--texture", help="Picture of a swatch, compared in texture alone.")
+    ] = None,
+    shape: Annotated[
+        Path | None, option("--shape", help="Picture of a filled shape, compared with outlines.")
+    ] = None,
     weights: Weights = [],  # noqa: B006
     k: Annotated[int, option("-k", help="Number of hits.")] = 10,
     order: Annotated[
@@ -141,8 +159,11 @@ def search(
     """
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
 
-    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
+    drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
+    weighed = read_weights(weights)
+    query = make_query(images, ids, not_images, not_ids, weighed, order, texts, drawn)
     with Collection.open(collection) as opened:
         found = answer(opened, query, k)
         if sheet is not None:

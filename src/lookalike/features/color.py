@@ -118,6 +118,14 @@ def bin_centers() -> Float64[ndarray, "bins 3"]:
     return _soft_bins()[1]
 
 
+def soft_shares(lab: Float64[ndarray, "colors 3"]) -> Float64[ndarray, "colors bins"]:
+    """Return the share of each color in each bin of `color`."""
+    step = np.array([_LIGHTNESS_STEP, _CHROMA_STEP, _CHROMA_STEP])
+    apart = np.abs(lab[:, None] - bin_centers()) / step
+    shares: ndarray = np.maximum(1 - apart, 0).prod(axis=2)
+    return shares
+
+
 def color_counts(pixels: PixelBatch) -> Int[ndarray, "batch colors"]:
     """Count the pixels of each of 32³ colors; red varies slowest."""
     flat = _coarse_colors(pixels).reshape(len(pixels), -1)

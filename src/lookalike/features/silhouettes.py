@@ -8,8 +8,9 @@ from jaxtyping import Bool, Complex128, Float32, Float64
 from numpy import ndarray
 from scipy import ndimage
 
-from lookalike.arrays import Embeddings, PixelBatch
-from lookalike.features.color import block_means, on_sphere, to_coarse_lab
+from lookalike.arrays import Embeddings, PixelBatch, Pixels
+from lookalike.errors import UsageError
+from lookalike.features.color import block_means, on_sphere, to_coarse_lab, to_lab
 
 ORDER: Final = 10
 """Highest order of the Zernike moments."""
@@ -158,3 +159,21 @@ def _on_disc(mask: Bool[ndarray, "height width"]) -> Float64[ndarray, "disc disc
     rows = rows.clip(-1, mask.shape[0]) + 1
     columns = columns.clip(-1, mask.shape[1]) + 1
     return np.asarray(padded[np.ix_(rows, columns)])
+
+
+def drawn_mask(pixels: Pixels) -> Bool[ndarray, "height width"]:
+    """Return what is drawn on a plain ground, as a filled shape.
+
+    Drawn is what differs from the median color of the border by more than Otsu's threshold; a
+    closed line is filled.
+
+    Raises:
+        UsageError: If nothing is drawn.
+    """
+    lab = to_lab(pixels).astype(np.float32)
+    border = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
+    distance = np.linalg.norm(lab - np.median(border, axis=0), axis=-1)
+    mask: ndarray = ndimage.binary_fill_holes(distance > max(_otsu(distance), _LEAST_CONTRAST))
+    if not mask.any():
+        raise UsageError("the outline is blank; draw a filled shape on a plain ground")
+    return mask
