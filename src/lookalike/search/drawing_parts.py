@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Float32, Float64
 from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, PixelBatch, normalize
@@ -24,6 +24,9 @@ _SHIFTS: Final = tuple(itertools.product((-1, 0, 1), repeat=2))
 """Cells by which a drawing may lie beside what it shows, down and across."""
 
 _LEAST_EDGE: Final = 1e-6
+
+_DISORDERED: Final = 60
+"""Disordered drawings that tell how common a similarity is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +91,7 @@ def _sketch_part(sketch: Drawing, context: Context) -> Drawn:
     edges = shape_rows(_batch(sketch))[:, :EDGES]
     if edges.max() < _LEAST_EDGE:
         raise UsageError("the sketch is blank; draw some lines on it")
-    share = float((edges > _LEAST_EDGE).mean())
-    calibration = _calibrate_sketch(share, sampled_rows(context, "shape"))
+    calibration = _calibrate_sketch(edges[0], sampled_rows(context, "shape"))
     return Drawn("sketch", index, calibration, shifted(edges[0]))
 
 
@@ -104,17 +106,24 @@ def shifted(edges: Float32[ndarray, " edges"]) -> Float32[ndarray, "places dim"]
     return normalize(np.pad(np.stack(places), ((0, 0), (0, 1))))
 
 
-def _calibrate_sketch(share: float, rows: Embeddings) -> Calibration:
-    """Compare sketches made of the strongest edges of random images with the other images."""
+def _calibrate_sketch(edges: Float32[ndarray, " edges"], rows: Embeddings) -> Calibration:
+    """Compare random images with the same lines in disorder: moved, mirrored and turned.
+
+    Lines on paper resemble pictures less than pictures do each other, so what is common among
+    pictures says nothing of them.
+    """
+    rng = np.random.default_rng(0)
     found = []
-    for at, row in enumerate(rows[:60]):
-        points = shifted(np.where(_strongest(row[:EDGES], share), row[:EDGES], 0))
-        others = np.delete(rows, at, axis=0)
-        found.append((others @ points.T).max(axis=1).astype(np.float64))
-    return fit_similarities(np.concatenate([np.empty(0), *found]))
+    for _ in range(_DISORDERED):
+        points = shifted(_disordered(edges, rng))
+        found.append((rows @ points.T).max(axis=1).astype(np.float64))
+    return fit_similarities(np.concatenate(found))
 
 
-def _strongest(edges: Float32[ndarray, " edges"], share: float) -> Bool[ndarray, " edges"]:
-    kept = max(1, round(share * len(edges)))
-    strongest: ndarray = edges >= np.partition(edges, -kept)[-kept]
-    return strongest
+def _disordered(
+    edges: Float32[ndarray, " edges"], rng: np.random.Generator
+) -> Float32[ndarray, " edges"]:
+    cells = edges.reshape(GRID, GRID, ORIENTATIONS)
+    moved = np.roll(cells, rng.integers(0, (GRID, GRID, ORIENTATIONS)), axis=(0, 1, 2))
+    turned = np.rot90(moved, int(rng.integers(4)))
+    return np.ascontiguousarray(turned[:, :: int(rng.choice((1, -1)))]).reshape(-1)
