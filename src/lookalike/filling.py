@@ -99,13 +99,20 @@ class _Filling:
                 if isinstance(outcome, DecodedFile) and outcome.hash == image.hash:
                     found[image.id] = outcome
                 else:
-                    reasons[image.id] = _trouble(outcome, image)
+                    reasons[image.id] = self._trouble(outcome, image)
             waiting = {
                 id_: (image, paths)
                 for id_, (image, paths) in waiting.items()
                 if id_ not in found and paths
             }
         return found, [reasons[id_] for id_ in reasons if id_ not in found]
+
+    def _trouble(self, outcome: DecodedFile | FailedFile, image: LackingImage) -> Trouble:
+        names = [name for name in image.lacks if self.descriptors[name].needs_pixels]
+        reason = "it holds another picture now"
+        if isinstance(outcome, FailedFile):
+            reason = outcome.reason
+        return Trouble(display_path(outcome.path), f"lacks {', '.join(names)}: {reason}")
 
     def _store(self, images: Sequence[LackingImage], decoded: Mapping[int, DecodedFile]) -> None:
         rows: dict[str, tuple[Sequence[bytes], Embeddings]] = {}
@@ -134,8 +141,3 @@ class _Filling:
             [decoded[image.id].pixels if descriptor.needs_pixels else _NOTHING for image in images]
         )
         return describe([descriptor], pixels, sizes)[descriptor.name]
-
-
-def _trouble(outcome: DecodedFile | FailedFile, image: LackingImage) -> Trouble:
-    reason = outcome.reason if isinstance(outcome, FailedFile) else "it holds another picture now"
-    return Trouble(display_path(outcome.path), f"lacks {', '.join(image.lacks)}: {reason}")
