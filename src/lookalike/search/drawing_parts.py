@@ -10,9 +10,11 @@ from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, PixelBatch, normalize
 from lookalike.errors import UsageError
+from lookalike.features.descriptors import standard_size
 from lookalike.features.shape import EDGES, GRID, ORIENTATIONS, shape_rows
 from lookalike.features.silhouettes import drawn_mask, moments
 from lookalike.features.texture import texture_rows
+from lookalike.images.decoding import stretch
 from lookalike.index.base import VectorIndex
 from lookalike.search.calibration import Calibration, fit_similarities
 from lookalike.search.drawings import Drawing
@@ -65,7 +67,7 @@ def drawing_parts(query: Query, context: Context) -> list[Drawn]:
         parts.append(_sketch_part(query.sketch, context))
     if query.texture is not None:
         index = index_for(context, "texture", "swatches")
-        rows = texture_rows(_batch(query.texture))
+        rows = texture_rows(_batch(query.texture, context))
         parts.append(Drawn("swatch", index, context.calibrations["texture"], rows))
     if query.shape is not None:
         index = index_for(context, "silhouette", "outlines")
@@ -74,8 +76,10 @@ def drawing_parts(query: Query, context: Context) -> list[Drawn]:
     return parts
 
 
-def _batch(drawing: Drawing) -> PixelBatch:
-    return drawing.pixels[None]
+def _batch(drawing: Drawing, context: Context) -> PixelBatch:
+    """Return a drawing as sharp as pictures are that have gone through the model's size."""
+    side = context.model().card.image_size
+    return standard_size(stretch(drawing.pixels, (side, side))[None])
 
 
 def _sketch_part(sketch: Drawing, context: Context) -> Drawn:
@@ -88,7 +92,7 @@ def _sketch_part(sketch: Drawing, context: Context) -> Drawn:
         2011).
     """
     index = index_for(context, "shape", "sketches")
-    edges = shape_rows(_batch(sketch))[:, :EDGES]
+    edges = shape_rows(_batch(sketch, context))[:, :EDGES]
     if edges.max() < _LEAST_EDGE:
         raise UsageError("the sketch is blank; draw some lines on it")
     calibration = _calibrate_sketch(edges[0], sampled_rows(context, "shape"))
