@@ -12,6 +12,7 @@ from lookalike.arrays import NO_ID, Embeddings, LabelMap
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.datasets.scenes import colorize
+from lookalike.drawn_files import picture_of
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
@@ -138,14 +139,16 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
 
 
 def _shown_query(collection: Collection, query: Query) -> SheetPicture:
-    """Show what was asked for: the first example, else the painted layout, else the words."""
+    """Show what was asked for: the first example, else what was painted or drawn, else words."""
     if query.positives:
         return _shown_example(collection, query.positives[0])
     if query.layout is not None:
         painted = on_grid(query.layout, collection.card).repeat(8, axis=0).repeat(8, axis=1)
         drawn = colorize(painted, collection.card.palette)
         return SheetPicture(drawn, label_map=painted, caption="query")
-    return SheetPicture(draw_words(query.words or query.filter or "query"), caption="query")
+    words = query.words or query.filter or "query"
+    pixels = picture_of(query)
+    return SheetPicture(draw_words(words) if pixels is None else pixels, caption="query")
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:

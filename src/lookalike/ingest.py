@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
+from lookalike.features.descriptors import Descriptor
 from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
 from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
@@ -44,6 +45,7 @@ class IngestOptions:
         limits: Largest file and picture that is accepted.
         seconds: Longest time a file may take, tried twice.
         remove_missing: Also remove the pictures of a folder in which nothing is left.
+        descriptors: What is extracted beside what the network gives.
     """
 
     image_size: int
@@ -51,6 +53,7 @@ class IngestOptions:
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     seconds: float = 2.4
     remove_missing: bool = False
+    descriptors: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class IngestReport:
         failed: Pictures that could not be read.
         skipped: What is no picture, and folders that could not be looked into.
         seconds: Duration.
+        lacking: Pictures that still lack a descriptor that was chosen after they were indexed.
     """
 
     indexed: int
@@ -80,6 +84,7 @@ class IngestReport:
     failed: tuple[Trouble, ...]
     skipped: tuple[Trouble, ...]
     seconds: float
+    lacking: tuple[Trouble, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -152,7 +157,8 @@ class _Run:
         limits, seconds = self._options.limits, self._options.seconds
         with DecodePool(self._options.workers, size, limits, seconds) as pool:
             outcomes = pool.decode(self._changed_paths())
-            for batch in extract(outcomes, encoder, stored=self._stored):
+            descriptors = self._options.descriptors
+            for batch in extract(outcomes, encoder, stored=self._stored, descriptors=descriptors):
                 self._commit(batch)
         removed = self._remove_gone()
         return IngestReport(

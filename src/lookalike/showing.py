@@ -23,6 +23,7 @@ def show_ingest(report: "IngestReport") -> None:
     """Show what became of the files."""
     troubles = [("failed", trouble) for trouble in report.failed]
     troubles += [("skipped", trouble) for trouble in report.skipped]
+    troubles += [("lacking", trouble) for trouble in report.lacking]
     for kind, trouble in troubles[:MOST_SHOWN]:
         say(f"{kind}: {trouble.path}: {trouble.reason}")
     if len(troubles) > MOST_SHOWN:
@@ -46,6 +47,13 @@ def show_hits(found: Mapping[str, Any]) -> None:
             f"{len(rows)} stand out; {found['beyond']} more follow: leave out --cut and "
             "--min-score to see them"
         )
+
+
+def show_palette(found: Mapping[str, Any]) -> None:
+    """Show the colors of a picture, and what asks for them."""
+    rows = [(f"{each['share']:.0%}", each["color"], each["name"]) for each in found["colors"]]
+    show_table(("share", "color", "name"), rows)
+    say(f"--colors {found['query']}")
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
@@ -142,6 +150,8 @@ def _index_line(index: Mapping[str, Any]) -> str:
             f"finds {index['measured_recall']:.1%} of the true neighbors "
             f"(target {index['recall_target']:.0%})"
         )
+    if index.get("lacking"):
+        parts.append(f"{index['lacking']} images lack it: the next `index` extracts it")
     if index["newer"] or index["deleted"]:
         parts.append(f"{index['newer']} newer compared beside it, {index['deleted']} gone masked")
     return "; ".join(parts)

@@ -28,6 +28,7 @@ from lookalike.terminal import Bars
         "lookalike index photos.lookalike ~/Pictures",
         "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
+        "lookalike index photos.lookalike ~/Pictures --descriptors color,texture,aspect",
     ),
 )
 def index(
@@ -58,6 +59,14 @@ def index(
     seconds_per_file: Annotated[
         float, option("--seconds-per-file", help="Longest time to decode one, tried twice.")
     ] = 2.4,
+    descriptors: Annotated[
+        str | None,
+        option(
+            "--descriptors",
+            show_default="as it has; new: color,color_layout,texture,shape",
+            help="What to extract beside the model's: names, all or none.",
+        ),
+    ] = None,
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
@@ -68,13 +77,15 @@ def index(
     Files are read, never changed. Each ends as indexed, failed or skipped, with the reason.
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.features.descriptors import read_names  # noqa: PLC0415
     from lookalike.images.decoding import DecodeLimits  # noqa: PLC0415
 
+    names = None if descriptors is None else read_names(descriptors)
     limits = DecodeLimits(
         max_bytes=int(more_than_nothing("--max-megabytes", max_megabytes) * 2**20),
         max_pixels=int(more_than_nothing("--max-megapixels", max_megapixels) * 1_000_000),
     )
-    with Collection.open_or_create(collection, model=model) as opened:
+    with Collection.open_or_create(collection, model=model, descriptors=names) as opened:
         report = opened.add(
             *sources,
             workers=workers,
@@ -100,6 +111,7 @@ def index(
         "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
+        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10' --sketch boat.png",
     ),
 )
 def search(
@@ -130,6 +142,23 @@ def search(
     filter_: Annotated[
         str, option("--filter", help="What hits must have, such as width:>1000.")
     ] = "",
+    colors: Annotated[
+        str | None,
+        option("--colors", help="Colors with percentages; the rest may be anything: blue:40."),
+    ] = None,
+    painted_colors: Annotated[
+        Path | None,
+        option("--painted-colors", help="Picture of colors in place; transparent may be anything."),
+    ] = None,
+    sketch: Annotated[
+        Path | None, option("--sketch", help="Picture of a line drawing, compared with edges.")
+    ] = None,
+    texture: Annotated[
+        Path | None, option("--texture", help="Picture of a swatch, compared in texture alone.")
+    ] = None,
+    shape: Annotated[
+        Path | None, option("--shape", help="Picture of a filled shape, compared with outlines.")
+    ] = None,
     weights: Weights = [],  # noqa: B006
     example_weights: Annotated[
         str, option("--example-weights", help="Of each example, in the order above: 2,1,0.5.")
@@ -178,12 +207,14 @@ def search(
     """
     from lookalike.asking import answer, draw_answer, make_examples, make_query  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
     from lookalike.search.urls import fetched  # noqa: PLC0415
 
     positives = make_examples(images, urls, ids, texts)
     negatives = make_examples(not_images, not_urls, not_ids, not_texts)
+    drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
     liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
     with Collection.open(collection) as opened:
         given = {
@@ -192,6 +223,7 @@ def search(
             "positive_weights": liked,
             "negative_weights": disliked,
             "layout": read_layout(layout, opened.card) if layout else None,
+            **drawn.read(),
             "words": words,
             "filter": filter_,
             "weights": read_weights(weights),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
 from PIL import ExifTags, Image, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -224,7 +226,7 @@ def _reason(error: Exception, format_: str) -> str:
     return f"a damaged {format_} file{detail}"
 
 
-def stretch(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def stretch(pixels: Pixels, size: tuple[int, int]) -> UInt8[ndarray, "down across 3"]:
     """Stretch a decoded picture to a height and width, as `decode` does."""
     picture = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
     return np.array(picture)

@@ -10,6 +10,8 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.errors import UsageError
+from lookalike.search.color_parts import color_parts
+from lookalike.search.drawing_parts import drawing_parts
 from lookalike.search.painting import painting
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
@@ -62,5 +64,5 @@ def _no_filter(query: Query, _: Context) -> None:
         raise UsageError(f"the filter {query.filter!r} cannot be used here; leave it out")
 
 
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (painting, _no_words)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (painting, _no_words, color_parts, drawing_parts)
 FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)

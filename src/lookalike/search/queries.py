@@ -12,6 +12,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.colors import ColorShares, PaintedColors
+from lookalike.search.drawings import Drawing
 from lookalike.search.examples import (
     Example,
     FileExample,
@@ -70,6 +72,11 @@ class Query:
             image is compared, rather than their mean: see `lookalike.search.multipoint`.
         exclude_ids: Further images that are not to be found.
         layout: What is to be where: see `lookalike.search.painting`.
+        colors: How much of which color: see `lookalike.search.colors`.
+        painted_colors: Colors painted where they are to be.
+        sketch: A line drawing, compared with the edges of pictures.
+        texture: A swatch, compared with their texture.
+        shape: A filled shape, compared with the outline of what stands out of them.
         words: Words to be found in captions, labels and names.
         filter: What images must have to be found, such as `width:>1000`.
         min_score: Hits with a lower score are left out.
@@ -93,6 +100,11 @@ class Query:
     multipoint: Multipoint = "no"
     exclude_ids: tuple[int, ...] = ()
     layout: PaintedLayout | None = None
+    colors: ColorShares | None = None
+    painted_colors: PaintedColors | None = None
+    sketch: Drawing | None = None
+    texture: Drawing | None = None
+    shape: Drawing | None = None
     words: str = ""
     filter: str = ""
     min_score: int | float | None = None
@@ -191,8 +203,9 @@ class Query:
             content["weights"] = dict(self.weights)
         if self.exclude_ids:
             content["exclude_ids"] = list(self.exclude_ids)
-        if self.layout is not None:
-            content["layout"] = self.layout.to_json()
+        for name in _VALUES:
+            if (value := getattr(self, name)) is not None:
+                content[name] = value.to_json()
         for name in _PLAIN_FIELDS:
             if getattr(self, name) != _default(name):
                 content[name] = getattr(self, name)
@@ -214,6 +227,7 @@ class Query:
         plain = {name: content[name] for name in _PLAIN_FIELDS if name in content}
         for name, value in plain.items():
             _check_plain(name, value)
+        values = {n: kind.from_json(content[n]) for n, kind in _VALUES.items() if n in content}
         if (weights := content.get("weights")) is not None:
             _check_weights(weights)
         positives, positive_weights = examples_from_json(content.get("positives", ()))
@@ -227,7 +241,7 @@ class Query:
             positive_weights=positive_weights,
             negative_weights=negative_weights,
             exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
-            layout=PaintedLayout.from_json(content["layout"]) if "layout" in content else None,
+            **values,
             **plain,
         )
 
@@ -245,6 +259,16 @@ _PLAIN_FIELDS: Final = (
     "hide_duplicates",
 )
 """Fields whose values are what JSON knows already."""
+
+_VALUES: Final[Mapping[str, Any]] = {
+    "layout": PaintedLayout,
+    "colors": ColorShares,
+    "painted_colors": PaintedColors,
+    "sketch": Drawing,
+    "texture": Drawing,
+    "shape": Drawing,
+}
+"""Fields of a kind of their own, which knows its way into JSON and back."""
 
 _NO_PARTS: Final = frozenset(
     {

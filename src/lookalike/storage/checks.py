@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import vectors, writing
+from lookalike.storage import chosen, vectors, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
@@ -49,6 +49,7 @@ class Findings:
         lost: Images that files refer to and that are not there.
         unheld: Images that no file holds.
         strays: Descriptors that have embeddings of images that are not there.
+        chosen: Descriptors that images may lack; what is deleted of them is filled in again.
     """
 
     malformed: list[str] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Findings:
     lost: list[int] = field(default_factory=list)
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    chosen: list[str] = field(default_factory=list)
 
 
 def check_catalog(
@@ -93,9 +95,12 @@ def _examine(
         "SELECT hex(hash), count(*) FROM images NOT INDEXED GROUP BY hash HAVING count(*) > 1"
     )
     found.dangling += [f"content {content} is stored {n} times" for content, n in doubles]
+    found.chosen = sorted(chosen.specs(connection))
     for name, dim in descriptors.items():
+        may_lack = name in found.chosen
         for rows in _pages(connection, name):
-            found.damaged += [(name, image) for image in vectors.damaged(rows, name, dim)]
+            damaged = vectors.damaged(rows, name, dim, may_lack=may_lack)
+            found.damaged += [(name, image) for image in damaged]
             task.advance(len(rows))
     return found
 
@@ -132,7 +137,10 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
 def _repair(connection: sqlite3.Connection, found: Findings) -> None:
     for name in found.strays:
         vectors.delete_strays(connection, name)
-    images = {image for _, image in found.damaged} | {*found.lost, *found.unheld}
+    for name in found.chosen:
+        vectors.delete(connection, name, [image for of, image in found.damaged if of == name])
+    required = {image for name, image in found.damaged if name not in found.chosen}
+    images = required | {*found.lost, *found.unheld}
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)
 

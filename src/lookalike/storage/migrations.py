@@ -93,8 +93,24 @@ _FIRST_TABLES: Final = (
     ) STRICT""",
 )
 
+
+def m002_chosen_descriptors(connection: sqlite3.Connection) -> None:
+    """Tell descriptors that a person chose, which images may lack, from those of the model."""
+    for statement in _CHOSEN_DESCRIPTORS:
+        connection.execute(statement)
+
+
+_CHOSEN_DESCRIPTORS: Final = (
+    "ALTER TABLE descriptors ADD COLUMN version INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE descriptors ADD COLUMN is_chosen INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (is_chosen IN (0, 1))",
+    # The revision at which images last got vectors that are not the newest images.
+    "ALTER TABLE descriptors ADD COLUMN filled INTEGER NOT NULL DEFAULT 0",
+)
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
+    m002_chosen_descriptors,
 )
 
 

@@ -5,7 +5,7 @@ images that may just have lost their last file.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from lookalike.errors import UsageError
@@ -55,10 +55,15 @@ def begin_run(connection: sqlite3.Connection, now: float) -> int:
     return int(run or 0)
 
 
-def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str, int]) -> None:
+def store(
+    connection: sqlite3.Connection,
+    batch: Batch,
+    descriptors: Mapping[str, int],
+    chosen: Collection[str] = (),
+) -> None:
     """Store a batch and tick off its files; see `Catalog.commit`."""
     images = list({image.hash: image for image in batch.images}.values())
-    packed = vectors.pack(images, descriptors)
+    packed = vectors.pack(images, descriptors, chosen)
     revision = next_revision(connection)
     failpoint("storage.commit.begin")
     new = _insert_images(connection, images)
