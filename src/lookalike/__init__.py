@@ -19,16 +19,13 @@ if TYPE_CHECKING:
     from lookalike.judging import judge
     from lookalike.learning.recipes import Recipe, learn
     from lookalike.model_folder import ModelCard
-    from lookalike.search.layouts import PaintedLayout
     from lookalike.search.queries import (
         FileExample,
         IdExample,
         PixelsExample,
         Query,
         TextExample,
-        UrlExample,
     )
-    from lookalike.search.reranking import rerank
 
 __version__ = "0.1.0"
 
@@ -44,17 +41,14 @@ __all__ = [
     "LookalikeError",
     "Model",
     "ModelCard",
-    "PaintedLayout",
     "PixelsExample",
     "Query",
     "Recipe",
     "TextExample",
-    "UrlExample",
     "compare",
     "judge",
     "learn",
     "open_dataset",
-    "rerank",
 ]
 
 _HOMES = {
@@ -69,17 +63,14 @@ _HOMES = {
     "LookalikeError": "errors",
     "Model": "features.model",
     "ModelCard": "model_folder",
-    "PaintedLayout": "search.layouts",
     "PixelsExample": "search.queries",
     "Query": "search.queries",
     "Recipe": "learning.recipes",
     "TextExample": "search.queries",
-    "UrlExample": "search.queries",
     "compare": "evaluation.measurements",
     "judge": "judging",
     "learn": "learning.recipes",
     "open_dataset": "datasets.opening",
-    "rerank": "search.reranking",
 }
 
 

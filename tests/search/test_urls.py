@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike import Collection, Query, UrlExample
+from lookalike import Collection, Query
 from lookalike.errors import ImageError, UsageError
-from lookalike.search.queries import FileExample, IdExample, PixelsExample
+from lookalike.search.queries import FileExample, IdExample, PixelsExample, UrlExample
 from lookalike.search.urls import fetched
 from tests.small_sets import write_masks
 from tests.tiny_model import write_tiny_model
