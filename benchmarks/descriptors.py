@@ -34,12 +34,13 @@ def milliseconds(function: Callable[[], object], n: int) -> float:
 
 def index(files: list[Path], descriptors: tuple[str, ...]) -> float:
     """Processor time of indexing a picture, models and indexes included."""
-    with tempfile.TemporaryDirectory() as folder:
-        with Collection.create(Path(folder) / "c.lookalike", descriptors=descriptors) as made:
-            made.model.encode(
-                np.zeros((1, made.card.image_size, made.card.image_size, 3), np.uint8)
-            )
-            return milliseconds(lambda: made.add(*files, workers=0), len(files))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Collection.create(Path(folder) / "c.lookalike", descriptors=descriptors) as made,
+    ):
+        side = made.card.image_size
+        made.model.encode(np.zeros((1, side, side, 3), np.uint8))
+        return milliseconds(lambda: made.add(*files, workers=0), len(files))
 
 
 def alone(files: list[Path]) -> dict[str, float]:

@@ -107,7 +107,8 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
-        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10' --sketch boat.png",
+        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
+        "lookalike search photos.lookalike --sketch boat.png --id 17",
     ),
 )
 def search(
