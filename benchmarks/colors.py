@@ -4,9 +4,10 @@
 
 Two galleries: the photographs of `corel` whose themes the model has not learned, and generated
 scenes. Of each, pictures are drawn at random and asked for by their own main colors with
-percentages, by their own colors on 8 × 8 cells, by the same with half of the cells unpainted, also in colors that are somewhat off, and
-by a sketch of their strongest edges that lies some pixels beside them. Reported are the rank of the
-picture itself, the score that it has, and the time of a query.
+percentages, by their own colors on 8 × 8 cells, by the same with half of the cells unpainted, also
+in colors that are somewhat off, and by a sketch of their strongest edges that lies some pixels
+beside them. Reported are the rank of the picture itself, the score that it has, and the time of a
+query.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from lookalike.arrays import Pixels
 from lookalike.collection import Collection
 from lookalike.datasets import open_dataset, picture_files
 from lookalike.features.color import to_rgb
-from lookalike.features.color_names import write_color
+from lookalike.features.color_words import write_color
 from lookalike.features.palette import palette
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.drawings import Drawing
