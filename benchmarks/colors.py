@@ -4,9 +4,10 @@
 
 Two galleries: the photographs of `corel` whose themes the model has not learned, and generated
 scenes. Of each, pictures are drawn at random and asked for by their own main colors with
-percentages, by their own colors on 8 × 8 cells, by the same with half of the cells unpainted, and
-by a sketch of their strongest edges that lies some pixels beside them. Reported are the rank of the
-picture itself, the score that it has, and the time of a query.
+percentages, by their own colors on 8 × 8 cells, by the same with half of the cells unpainted, also
+in colors that are somewhat off, and by a sketch of their strongest edges that lies some pixels
+beside them. Reported are the rank of the picture itself, the score that it has, and the time of a
+query.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from benchmarks.mixing import themes
 from lookalike.arrays import Pixels
 from lookalike.collection import Collection
 from lookalike.datasets import open_dataset, picture_files
+from lookalike.features.color import to_rgb
+from lookalike.features.color_words import write_color
 from lookalike.features.palette import palette
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.drawings import Drawing
@@ -33,6 +36,8 @@ from lookalike.terminal import Bars
 
 DESCRIPTORS = ("color", "color_layout", "shape")
 SIDE = 128
+OFF = 9.0
+"""Standard deviation of each of L*, a* and b* of a color painted by an unsure hand."""
 EDGES = 0.08
 """Share of the pixels that a sketch draws."""
 
@@ -59,6 +64,20 @@ def painted(share: float) -> Callable[[Pixels, np.random.Generator], Query]:
     return ask
 
 
+def unsure(pixels: Pixels, rng: np.random.Generator) -> Query:
+    """Paint half of the cells in colors that are off by 15 or so in L*a*b*."""
+    exact = painted(0.5)(pixels, rng).painted_colors
+    if exact is None:
+        raise RuntimeError("the query was painted")
+    off = to_rgb(exact.lab + rng.normal(0, OFF, exact.lab.shape)).reshape(-1, 3)
+    cells = zip(exact.cells, off, strict=True)
+    return Query(
+        painted_colors=PaintedColors(
+            tuple(None if cell is None else write_color(color) for cell, color in cells)
+        )
+    )
+
+
 def upper_half(pixels: Pixels, _: np.random.Generator) -> Query:
     """Paint the upper half in the picture's colors."""
     cells = PaintedColors.of(pixels).cells
@@ -79,6 +98,7 @@ KINDS: dict[str, Callable[[Pixels, np.random.Generator], Query]] = {
     "8 colors with percentages": percentages(8),
     "painted, all cells": painted(1.0),
     "painted, half of the cells at random": painted(0.5),
+    "painted, half of the cells, by an unsure hand": unsure,
     "painted, upper half": upper_half,
     "sketch of its edges, moved": sketched,
 }

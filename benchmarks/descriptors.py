@@ -38,7 +38,8 @@ def index(files: list[Path], descriptors: tuple[str, ...]) -> float:
         tempfile.TemporaryDirectory() as folder,
         Collection.create(Path(folder) / "c.lookalike", descriptors=descriptors) as made,
     ):
-        made.model.encode(np.zeros((1, made.card.image_size, made.card.image_size, 3), np.uint8))
+        side = made.card.image_size
+        made.model.encode(np.zeros((1, side, side, 3), np.uint8))
         return milliseconds(lambda: made.add(*files, workers=0), len(files))
 
 

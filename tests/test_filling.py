@@ -10,11 +10,15 @@ import pytest
 
 from lookalike import Collection, IdExample, Query
 from lookalike.__main__ import run
+from lookalike.arrays import normalize
+from lookalike.dimensions import Selection
 from lookalike.errors import UsageError
 from lookalike.features import descriptors
 from lookalike.storage.folder import open_folder
 from lookalike.storage.integrity import verify
+from lookalike.storage.shrinking import Shrinking, shrink_in_place
 from tests.killing import failpoints_of, kill_at
+from tests.plugins import install_package
 from tests.small_sets import write_pictures
 from tests.tiny_model import write_tiny_model
 
@@ -183,12 +187,14 @@ def test_a_descriptor_that_is_no_longer_wanted_goes_with_its_index(place):
         assert "color" in photos.catalog.descriptors  # kept where nothing is said
 
 
-def test_a_shrunken_collection_keeps_them(place, capsys):
+def test_a_shrunken_collection_keeps_them(place):
     add_descriptors(place, "color")
     before = rows_of(place, "color")
-    words = ("select", str(place / "c.lookalike"), "--method", "pca", "--dims", "6", "--in-place")
-    assert run([*words, "--json"]) == 0
-    capsys.readouterr()
+    _, manifest = open_folder(place / "c.lookalike")
+    selection = Selection(48, np.arange(6))
+    shrink_in_place(
+        place / "c.lookalike", Shrinking(manifest.model_checksum, selection, {"method": "first"})
+    )
     assert open_folder(place / "c.lookalike")[1].generation == 2
     np.testing.assert_array_equal(rows_of(place, "color"), before)
     assert verify(place / "c.lookalike").is_clean
@@ -243,3 +249,20 @@ def test_a_new_collection_has_the_standard_ones(place, capsys, monkeypatch):
         assert set(photos.catalog.chosen.n_lacking().values()) == {0}
         # They are there to be asked, and take no part unless they are.
         assert set(photos.search(1).parts) == {"content", "layout"}
+
+
+def test_a_descriptor_of_another_package_is_extracted_and_compared_in_its_own_way(
+    place, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "site").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    install_package(tmp_path / "site", "lookalike_redness", "redness")
+    monkeypatch.chdir(place)
+    words = ("index", "c.lookalike", "pictures", "--workers", "0", "--descriptors", "redness")
+    assert run([*words, "--json"]) == 0
+    capsys.readouterr()
+    assert run(["search", "c.lookalike", "--id", "1", "--weight", "redness=1", "--json"]) == 0
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    rows = normalize(rows_of(place, "redness"))
+    apart = np.linalg.norm(rows - rows[0], axis=1)
+    assert [hit["id"] for hit in hits] == [int(at) + 1 for at in np.argsort(apart) if at != 0]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.arrays import Pixels
-from lookalike.features.color_names import read_color
+from lookalike.features.color_words import read_color
 from lookalike.images.decoding import decode
 from lookalike.images.opacity import decode_with_opacity
 from lookalike.places import content, named

@@ -1,49 +1,20 @@
 """Descriptors by name, of this package and of others that are installed."""
 
-import importlib
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
 from lookalike.features.descriptors import BUILT_IN, describe, find, find_same, read_names, sizes_of
-
-GOOD = """
-import numpy as np
-from lookalike.features.descriptors import Descriptor
-
-def redness(pixels, sizes):
-    return pixels.mean(axis=(1, 2)).astype(np.float32)[:, :2]
-
-def nearness(queries, rows):
-    apart = np.linalg.norm(queries[:, None] - rows, axis=2)
-    return (1 - apart / 2).astype(np.float32)
-
-NAME = Descriptor("NAME", 3, 2, redness, similarity=nearness)
-
-def make():
-    return NAME
-"""
+from tests.plugins import REDNESS, install_package
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a package with one entry point, as an installer would lay it out."""
+    """Install a package with one entry point."""
     monkeypatch.syspath_prepend(str(tmp_path))
-
-    def install_it(package, name, code=GOOD, target="make"):
-        (tmp_path / f"{package}.py").write_text(code.replace("NAME", name))
-        info = tmp_path / f"{package}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(
-            f"[lookalike.descriptors]\n{name} = {package}:{target}\n"
-        )
-        importlib.invalidate_caches()
-        sys.modules.pop(package, None)
-
-    return install_it
+    return partial(install_package, tmp_path)
 
 
 def test_names_are_read_and_unknown_ones_refused_with_the_known():
@@ -75,10 +46,14 @@ def test_another_package_adds_a_descriptor(install, target):
     ("code", "target", "message"),
     [
         ("import no_such_module", "make", r"'broken_one' cannot be loaded \(ModuleNotFoundError"),
-        (GOOD, "lost", r"'broken_one' cannot be loaded \(AttributeError"),
+        (REDNESS, "lost", r"'broken_one' cannot be loaded \(AttributeError"),
         ("def make(): raise OSError('no file')", "make", r"'broken_one' .*\(OSError: no file\)"),
         ("def make(): return 7", "make", "package 'broken_one' registers 'int' as"),
-        (GOOD.replace('"NAME"', '"other"'), "make", "registers 'other' as the descriptor 'smell'"),
+        (
+            REDNESS.replace('"NAME"', '"other"'),
+            "make",
+            "registers 'other' as the descriptor 'smell'",
+        ),
     ],
 )
 def test_a_broken_package_is_named_when_it_is_asked_for(install, code, target, message):
@@ -102,7 +77,7 @@ def test_packages_that_clash_are_named(install):
     ("row", "message"), [("[[1.0]]", r"rows of \(1, 1\)"), ("[[1, np.nan]]", "not finite")]
 )
 def test_a_descriptor_that_gives_nonsense_is_named(install, row, message):
-    body = GOOD.replace(
+    body = REDNESS.replace(
         "return pixels.mean(axis=(1, 2)).astype(np.float32)[:, :2]",
         f"return np.array({row}, np.float32)",
     )

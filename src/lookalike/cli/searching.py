@@ -111,7 +111,8 @@ def index(
         "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
-        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10' --sketch boat.png",
+        "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
+        "lookalike search photos.lookalike --sketch boat.png --id 17",
     ),
 )
 def search(

@@ -11,7 +11,7 @@ from scipy.cluster.vq import kmeans2
 from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.features.color import to_lab, to_rgb
-from lookalike.features.color_names import name_of, write_color
+from lookalike.features.color_words import name_of, write_color
 
 MOST_COLORS: Final = 16
 _SIDE: Final = 64
@@ -25,7 +25,7 @@ class PaletteColor:
 
     Attributes:
         color: `#rrggbb`.
-        name: One of `color_names.EXAMPLES`.
+        name: One of `color_names.BASIC_COLORS`.
         share: Of the picture, from 0 to 1.
     """
 

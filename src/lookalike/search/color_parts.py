@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings
-from lookalike.features.color import bin_centers, cells_of, shares_of, soft_shares
+from lookalike.features.color import bin_centers, cells_of, soft_shares
 from lookalike.search.calibration import Calibration, fit_similarities
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.parts import Context
@@ -66,7 +66,9 @@ def shares_similarity(
         SPIE 1908, 1993).
     """
     # Not a matrix product: its last bits would depend on how many images are compared.
-    found = np.vecdot(shares_of(rows)[:, None], weights[None])
+    squares = rows * rows
+    counts = np.vecdot(squares[:, None], weights.astype(np.float32)[None]).astype(np.float64)
+    found = counts / np.maximum(squares.sum(axis=1, keepdims=True), 1e-12)
     return np.asarray(np.minimum(found, amounts).sum(axis=1) / amounts.sum())
 
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from lookalike.errors import UsageError
 from lookalike.features.color import CELLS, to_lab
-from lookalike.features.color_names import read_color, write_color
+from lookalike.features.color_words import read_color, write_color
 
 MOST_SHARES: Final = 16
 
