@@ -12,7 +12,10 @@ from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import database, migrations, reading, vectors, writing
+from lookalike.storage.annotations import Annotations
+from lookalike.storage.filtering import Filtering
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
+from lookalike.storage.words import WordIndex
 
 PAGE_SIZE: Final = 8192
 """Bytes; seven vectors of 256 dimensions fill a page to nine tenths."""
@@ -29,11 +32,19 @@ class Catalog:
     writer; it is the collection's `WriterLock` that keeps a second writer away.
 
     Use it as a context manager. Reading from several threads is safe, one waits for the other.
+
+    Attributes:
+        annotations: What people, data sets and files say of images.
+        words: The full-text index of all that.
+        filters: Finds images by it.
     """
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
         self._run: int | None = None
+        self.annotations: Final = Annotations(opened)
+        self.words: Final = WordIndex(opened)
+        self.filters: Final = Filtering(opened)
         with opened.reading() as connection:
             self._descriptors = reading.descriptors(connection)
         if opened.writable:
