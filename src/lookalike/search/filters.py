@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from lookalike.arrays import Ids
 from lookalike.errors import UsageError
 from lookalike.search.filter_values import Given, misread, read_condition
+from lookalike.search.parts import Context
+from lookalike.search.queries import Query
 from lookalike.storage import conditions
 from lookalike.storage.conditions import All, Condition, Either, Matches, Not, Says
 
@@ -59,17 +62,33 @@ def parse_filter(text: str) -> Filter:
 
     Example:
         >>> print(parse_filter("label:dog two dogs -(path:holiday OR size:>2MB)"))
-        (label:dog -(path:holiday OR size:>2500000)) two dogs
+        (label:dog -(path:holiday OR size:>2000000)) two dogs
         >>> parse_filter("width:>1000").condition
         Within(key='width', low=1000.0, high=None, above=True, below=False, at=1)
     """
-    if len(text) > LONGEST:
-        raise UsageError(f"the filter has {len(text)} characters; the limit is {LONGEST}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"the filter {text!r} is no valid text; give UTF-8") from None
-    return _Parser(text).parse()
+    found = _Parser(text).parse()
+    parts = [part for part in found if not isinstance(part, _Word)]
+    words = [str(part) for part in found if isinstance(part, _Word)]
+    return Filter(_joined(All, parts) if parts else None, " ".join(words))
+
+
+def parse_conditions(text: str) -> Condition:
+    """Read a filter in which every word must be there, too, as it were in parentheses.
+
+    Raises:
+        UsageError: If it is none, or empty.
+    """
+    found = _Parser(text).parse()
+    if not found:
+        raise UsageError("the filter is empty; leave it out, or see lookalike help filters")
+    return _joined(All, found)
+
+
+def passing_filter(query: Query, context: Context) -> Ids | None:
+    """Return the ids, ascending, that pass a query's filter; `None` where it has none."""
+    if not query.filter:
+        return None
+    return context.catalog.filters.passing(parse_conditions(query.filter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +111,21 @@ class _Parser:
     """Reads a text from left to right; `_at` is how far it has come."""
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST:
+            raise UsageError(f"the filter has {len(text)} characters; the limit is {LONGEST}")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the filter {text!r} is no valid text; give UTF-8") from None
         self._text = text
         self._at = 0
         self._depth = 0
 
-    def parse(self) -> Filter:
+    def parse(self) -> list[_Part]:
         found = self._parts()
         if self._at < len(self._text):
             raise self._misread("there is no '(' for this ')'")
-        parts = [part for part in found if not isinstance(part, _Word)]
-        words = [str(part) for part in found if isinstance(part, _Word)]
-        return Filter(_joined(All, parts) if parts else None, " ".join(words))
+        return found
 
     def _parts(self) -> list[_Part]:
         """Read all that stands beside each other, up to the end or a closing parenthesis."""

@@ -6,9 +6,10 @@ from typing import Final
 import numpy as np
 
 from lookalike.arrays import Ids
-from lookalike.errors import UsageError
+from lookalike.search.filters import passing_filter
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker
 from lookalike.search.queries import Query
+from lookalike.search.words import make_words_part
 
 
 def make_parts(query: Query, context: Context) -> list[Part]:
@@ -22,18 +23,5 @@ def passing(query: Query, context: Context) -> Ids | None:
     return reduce(np.intersect1d, found) if found else None
 
 
-def _no_words(query: Query, _: Context) -> list[Part]:
-    if query.words:
-        raise UsageError(
-            f"captions cannot be searched for {query.words!r} in this collection; ask by pictures"
-        )
-    return []
-
-
-def _no_filter(query: Query, _: Context) -> None:
-    if query.filter:
-        raise UsageError(f"the filter {query.filter!r} cannot be used here; leave it out")
-
-
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (_no_words,)
-FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (make_words_part,)
+FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (passing_filter,)

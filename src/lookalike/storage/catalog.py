@@ -12,7 +12,7 @@ from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import database, migrations, reading, vectors, writing
-from lookalike.storage.annotations import Annotations
+from lookalike.storage.descriptions import Descriptions
 from lookalike.storage.filtering import Filtering
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
 from lookalike.storage.words import WordIndex
@@ -34,7 +34,7 @@ class Catalog:
     Use it as a context manager. Reading from several threads is safe, one waits for the other.
 
     Attributes:
-        annotations: What people, data sets and files say of images.
+        descriptions: What people, data sets and files say of images.
         words: The full-text index of all that.
         filters: Finds images by it.
     """
@@ -42,7 +42,7 @@ class Catalog:
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
         self._run: int | None = None
-        self.annotations: Final = Annotations(opened)
+        self.descriptions: Final = Descriptions(opened)
         self.words: Final = WordIndex(opened)
         self.filters: Final = Filtering(opened)
         with opened.reading() as connection:

@@ -55,11 +55,12 @@ _FACTS: Final[Mapping[tuple[str, str], str]] = {
     ("orientation", "square"): "images.width = images.height",
     ("duplicate", "yes"): "(SELECT count(*) FROM files WHERE image_id = images.id) > 1",
     ("duplicate", "no"): "(SELECT count(*) FROM files WHERE image_id = images.id) = 1",
-    ("has", "caption"): "EXISTS (SELECT 1 FROM annotations WHERE annotations.hash = images.hash "
+    ("has", "caption"): "EXISTS (SELECT 1 FROM descriptions WHERE descriptions.hash = images.hash "
     "AND kind = 'caption')",
-    ("has", "label"): "EXISTS (SELECT 1 FROM image_labels WHERE image_id = images.id)",
+    ("has", "label"): "EXISTS (SELECT 1 FROM image_labels WHERE image_id = images.id "
+    "AND probability >= 0.5)",
     ("has", "given"): "EXISTS (SELECT 1 FROM image_labels WHERE image_id = images.id "
-    "AND provenance <> 'model')",
+    "AND probability >= 0.5 AND provenance <> 'model')",
     ("has", "color"): "EXISTS (SELECT 1 FROM image_colors WHERE image_id = images.id)",
 }
 
@@ -194,7 +195,7 @@ class _Compiler:
             raise UsageError(_at(condition.at, f"no picture has the label {condition.name!r}{near}"))
         return (
             f"images.id IN (SELECT image_id FROM image_labels WHERE label_id IN "
-            f"({', '.join(map(str, ids))}) {_OF_LABELS[condition.key]})",
+            f"({', '.join(map(str, ids))}) AND probability >= 0.5 {_OF_LABELS[condition.key]})",
             (),
         )
 
@@ -235,13 +236,13 @@ class _Compiler:
                 source = f"FROM files WHERE image_id IS NOT NULL AND {matches}(display)"
             case "caption":
                 source = (
-                    "FROM (SELECT images.id AS image_id, value FROM annotations JOIN images "
+                    "FROM (SELECT images.id AS image_id, value FROM descriptions JOIN images "
                     f"USING (hash) WHERE kind = 'caption') WHERE {matches}(value)"
                 )
             case _:
                 source = (
                     "FROM image_labels WHERE label_id IN (SELECT id FROM labels "
-                    f"WHERE {matches}(name)) {_OF_LABELS[condition.key]}"
+                    f"WHERE {matches}(name)) AND probability >= 0.5 {_OF_LABELS[condition.key]}"
                 )
         return f"images.id IN (SELECT image_id {source})", ()
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
-from lookalike.storage import annotations, words
+from lookalike.storage import descriptions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -95,9 +95,9 @@ _FIRST_TABLES: Final = (
 )
 
 
-def m002_words_annotations_attributes(connection: sqlite3.Connection) -> None:
+def m002_words_descriptions_attributes(connection: sqlite3.Connection) -> None:
     """Make what can be searched in words; all files are read again for their metadata."""
-    annotations.create_tables(connection)
+    descriptions.create_tables(connection)
     words.create_tables(connection)
     words.rebuild(connection)
     connection.execute("UPDATE files SET transient = 1 WHERE state = 'indexed'")
@@ -105,7 +105,7 @@ def m002_words_annotations_attributes(connection: sqlite3.Connection) -> None:
 
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
-    m002_words_annotations_attributes,
+    m002_words_descriptions_attributes,
 )
 
 

@@ -122,7 +122,7 @@ class ImageDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
+class Description:
     """Something to be known of one picture, given by a person or a data set.
 
     Attributes:

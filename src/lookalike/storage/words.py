@@ -12,6 +12,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -51,12 +52,12 @@ _LONGEST_TERM: Final = 40
 
 _TEXTS: Final = """
     SELECT id,
-        (SELECT group_concat(value, ' ¦ ') FROM annotations
-         WHERE annotations.hash = images.hash AND kind = 'caption'),
+        (SELECT group_concat(value, ' ¦ ') FROM descriptions
+         WHERE descriptions.hash = images.hash AND kind = 'caption'),
         (SELECT group_concat(name, ' ¦ ') FROM image_labels JOIN labels ON labels.id = label_id
-         WHERE image_id = images.id AND provenance <> 'model'),
+         WHERE image_id = images.id AND provenance <> 'model' AND probability >= 0.5),
         (SELECT group_concat(name, ' ¦ ') FROM image_labels JOIN labels ON labels.id = label_id
-         WHERE image_id = images.id AND provenance = 'model'),
+         WHERE image_id = images.id AND provenance = 'model' AND probability >= 0.5),
         (SELECT group_concat(value, ' ¦ ') FROM image_attributes
          WHERE image_id = images.id AND is_effective = 1 AND key <> 'taken')
     FROM images WHERE id IN ({marks})
@@ -151,6 +152,11 @@ class WordIndex:
 
     def __init__(self, opened: Database) -> None:
         self._database = opened
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which the catalog lies."""
+        return self._database.path.parent
 
     def match(self, query: WordQuery) -> tuple[Ids, Float64[ndarray, " items"]]:
         """Return all images that have any of the words, ascending, and how well each matches.

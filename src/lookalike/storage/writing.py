@@ -11,7 +11,7 @@ from typing import Final
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
-from lookalike.storage import annotations, reading, vectors, words
+from lookalike.storage import descriptions, reading, vectors, words
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
@@ -71,9 +71,9 @@ def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str
     n_changed = _upsert_files(connection, batch.files)
     _check_held(connection, new)
     failpoint("storage.commit.files")
-    annotations.store_details(connection, batch.details)
+    descriptions.store_details(connection, batch.details)
     held = [file.hash for file in batch.files if file.hash is not None]
-    annotations.materialize(connection, held)
+    descriptions.materialize(connection, held)
     failpoint("storage.commit.words")
     n_changed += delete_loose(connection, revision)
     if new or n_changed:

@@ -1,6 +1,6 @@
 """What is known of pictures beside what a model predicts: captions, labels, attributes, colors.
 
-What a person or a data set says is keyed by content, in `annotations`, and outlives the image: a
+What a person or a data set says is keyed by content, in `descriptions`, and outlives the image: a
 picture that is deleted and comes back is described as before. While the image is there, its labels
 also stand among those of the model, with their provenance, and its attributes in
 `image_attributes`, where the file's own come in too. Colors come from the pixels alone.
@@ -19,7 +19,7 @@ from lookalike.storage.database import Database
 from lookalike.storage.records import (
     DATA_SET,
     PERSON,
-    Annotation,
+    Description,
     Described,
     ImageDetails,
     Known,
@@ -27,7 +27,7 @@ from lookalike.storage.records import (
 
 _TABLES: Final = (
     # The truth of what people and data sets say; `key` is that of an attribute, else empty.
-    """CREATE TABLE annotations (
+    """CREATE TABLE descriptions (
         hash BLOB NOT NULL,
         kind TEXT NOT NULL CHECK (kind IN ('caption', 'label', 'attribute')),
         provenance TEXT NOT NULL CHECK (provenance IN ('person', 'data set')),
@@ -74,13 +74,13 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-class Annotations:
+class Descriptions:
     """What is known of the pictures of one catalog."""
 
     def __init__(self, opened: Database) -> None:
         self._database = opened
 
-    def change(self, changes: Sequence[Annotation]) -> int:
+    def change(self, changes: Sequence[Description]) -> int:
         """Make all changes or none; return how many statements became other than they were.
 
         Contents that are not in the catalog are described for when they come.
@@ -141,21 +141,22 @@ def store_details(connection: sqlite3.Connection, details: Sequence[ImageDetails
         )
 
 
-def _change(connection: sqlite3.Connection, change: Annotation) -> int:
+def _change(connection: sqlite3.Connection, change: Description) -> int:
     n_changed = 0
+    _forget_labels(connection, change.hash)
     for kind, values in (("caption", change.remove_captions), ("label", change.remove_labels)):
         n_changed += _delete(connection, change, kind, values)
     if change.replace:
         # What comes again below is not told as a change.
         kept = [*change.captions, *change.labels]
         n_changed += connection.execute(
-            "DELETE FROM annotations WHERE hash = ? AND provenance = ? AND kind <> 'attribute' "
+            "DELETE FROM descriptions WHERE hash = ? AND provenance = ? AND kind <> 'attribute' "
             f"AND value NOT IN ({placeholders(kept)})",
             (change.hash, change.provenance, *kept),
         ).rowcount
     for key in (*change.remove_attributes, *change.attributes):
         n_changed += connection.execute(
-            "DELETE FROM annotations WHERE hash = ? AND provenance = ? AND kind = 'attribute' "
+            "DELETE FROM descriptions WHERE hash = ? AND provenance = ? AND kind = 'attribute' "
             "AND key = ? AND value IS NOT ?",
             (change.hash, change.provenance, key, change.attributes.get(key)),
         ).rowcount
@@ -163,7 +164,7 @@ def _change(connection: sqlite3.Connection, change: Annotation) -> int:
     rows += [("label", "", name) for name in change.labels]
     rows += [("attribute", key, value) for key, value in change.attributes.items()]
     n_changed += connection.executemany(
-        "INSERT OR IGNORE INTO annotations (hash, provenance, kind, key, value) "
+        "INSERT OR IGNORE INTO descriptions (hash, provenance, kind, key, value) "
         "VALUES (?, ?, ?, ?, ?)",
         ((change.hash, change.provenance, *row) for row in rows),
     ).rowcount
@@ -171,13 +172,13 @@ def _change(connection: sqlite3.Connection, change: Annotation) -> int:
 
 
 def _delete(
-    connection: sqlite3.Connection, change: Annotation, kind: str, values: Iterable[str]
+    connection: sqlite3.Connection, change: Description, kind: str, values: Iterable[str]
 ) -> int:
     """Delete captions or labels that were given, from whomever; those of the model stay."""
     n_deleted = 0
     for value in values:
         n = connection.execute(
-            "DELETE FROM annotations WHERE hash = ? AND kind = ? AND value = ?",
+            "DELETE FROM descriptions WHERE hash = ? AND kind = ? AND value = ?",
             (change.hash, kind, value),
         ).rowcount
         if n == 0:
@@ -192,19 +193,26 @@ def _delete(
 def _materialize_labels(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     marks = placeholders(ids)
     connection.execute(
-        "INSERT OR IGNORE INTO labels (name) SELECT value FROM annotations "
+        "INSERT OR IGNORE INTO labels (name) SELECT value FROM descriptions "
         f"JOIN images USING (hash) WHERE kind = 'label' AND images.id IN ({marks})",
         ids,
     )
+    # Others may say things of labels in the name of a person, too: what they say stays.
     connection.execute(
-        f"DELETE FROM image_labels WHERE image_id IN ({marks}) AND provenance IN (?, ?)",
-        (*ids, PERSON, DATA_SET),
-    )
-    connection.execute(
-        "INSERT INTO image_labels (image_id, label_id, provenance, probability) "
-        "SELECT images.id, labels.id, provenance, 1.0 FROM annotations JOIN images USING (hash) "
+        "INSERT OR IGNORE INTO image_labels (image_id, label_id, provenance, probability) "
+        "SELECT images.id, labels.id, provenance, 1.0 FROM descriptions JOIN images USING (hash) "
         f"JOIN labels ON labels.name = value WHERE kind = 'label' AND images.id IN ({marks})",
         ids,
+    )
+
+
+def _forget_labels(connection: sqlite3.Connection, content_hash: bytes) -> None:
+    """Take the labels that are given to a content from its image, before they change."""
+    connection.execute(
+        "DELETE FROM image_labels WHERE (image_id, label_id, provenance) IN "
+        "(SELECT images.id, labels.id, provenance FROM descriptions JOIN images USING (hash) "
+        "JOIN labels ON labels.name = value WHERE kind = 'label' AND hash = ?)",
+        (content_hash,),
     )
 
 
@@ -215,7 +223,7 @@ def _materialize_attributes(connection: sqlite3.Connection, ids: Sequence[int]) 
         (*ids, PERSON, DATA_SET),
     )
     rows = connection.execute(
-        "SELECT images.id, key, value, provenance FROM annotations JOIN images USING (hash) "
+        "SELECT images.id, key, value, provenance FROM descriptions JOIN images USING (hash) "
         f"WHERE kind = 'attribute' AND images.id IN ({marks})",
         ids,
     ).fetchall()
@@ -239,7 +247,7 @@ def _described(connection: sqlite3.Connection, image_id: int) -> Described:
     if row is None:
         raise UsageError(f"there is no image {image_id} in the collection")
     captions = connection.execute(
-        "SELECT value, provenance FROM annotations WHERE hash = ? AND kind = 'caption' "
+        "SELECT value, provenance FROM descriptions WHERE hash = ? AND kind = 'caption' "
         "ORDER BY provenance DESC, value",
         row,
     )
