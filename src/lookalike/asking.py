@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
+from lookalike.asking_words import corrections
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import ImageError, UsageError
@@ -28,6 +29,7 @@ from lookalike.search.queries import (
     IdExample,
     PixelsExample,
     Query,
+    Sort,
     TextExample,
     UrlExample,
 )
@@ -41,8 +43,12 @@ def make_query(
     weights: Mapping[str, float] | None,
     order: Order,
     texts: Sequence[str] = (),
+    *,
+    words: str = "",
+    condition: str = "",
+    sort: Sort = "score",
 ) -> Query:
-    """Put a query together from files and ids, liked and disliked, and words.
+    """Put a query together from files and ids, liked and disliked, words and a filter.
 
     Raises:
         UsageError: If nothing is liked, or a weight or the order makes no sense.
@@ -53,7 +59,15 @@ def make_query(
         *map(TextExample, texts),
     ]
     disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+    return Query(
+        tuple(liked),
+        tuple(disliked),
+        weights=weights,
+        order=order,
+        words=words,
+        filter=condition,
+        sort=sort,
+    )
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -62,8 +76,10 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     hits = collection.search(query, k)
     found = _hits(collection, hits)
     probed = hits.probed_clusters
+    corrected = corrections(collection, query)
     return {
         "hits": found,
+        **({"corrections": dict(corrected)} if corrected else {}),
         "took_ms": round(1000 * (time.perf_counter() - started), 3),
         "probed_clusters": 0 if probed is None else int(probed[0]),
         "exact": hits.is_exact,

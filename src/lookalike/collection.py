@@ -12,13 +12,12 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, Pixels
-from lookalike.datasets import needs_opening, open_dataset, picture_files
-from lookalike.errors import ImageError, MismatchError, UsageError
+from lookalike.errors import ImageError, MismatchError
 from lookalike.features.model import Model
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
@@ -36,7 +35,10 @@ from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
 from lookalike.progress import SILENT, Progress
 from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+from lookalike.search.words import with_words_sorted_out
 from lookalike.shelf import Gallery, Shelf, check_options
+from lookalike.sources import AnyPath, describe_labeled, expanded
+from lookalike.sources import places as places_of
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -49,8 +51,6 @@ from lookalike.storage.folder import (
 )
 from lookalike.storage.lock import WriterLock
 from lookalike.storage.records import ImageRecord
-
-AnyPath: TypeAlias = str | os.PathLike[str]
 
 DESCRIPTOR_VERSION: Final = 1
 """Grows whenever the same model would give the same picture another embedding."""
@@ -96,7 +96,7 @@ class Collection:
             ModelError: If the model folder is damaged or made for another way of decoding.
             EnvironmentFault: If it cannot be written there, or no model ships.
         """
-        source = default_model() if model is None else _expanded(model)
+        source = default_model() if model is None else expanded(model)
         card = read_card(source)
         check_files(source, card)
         if card.preprocess_version != PREPROCESS_VERSION:
@@ -104,7 +104,7 @@ class Collection:
                 f"model {card.id} was learned with version {card.preprocess_version} of decoding, "
                 f"this program has version {PREPROCESS_VERSION}; learn the model again"
             )
-        create_folder(_expanded(path), source, _descriptors(card))
+        create_folder(expanded(path), source, _descriptors(card))
         return cls.open(path, writable=True)
 
     @classmethod
@@ -121,7 +121,7 @@ class Collection:
             MismatchError: If its version or its model is not what it should be.
         """
         with ExitStack() as stack:
-            folder, manifest = open_folder(_expanded(path))
+            folder, manifest = open_folder(expanded(path))
             if writable:
                 stack.enter_context(WriterLock(folder.path))
                 folder, manifest = open_folder(folder.path)  # as the last writer left it
@@ -137,10 +137,10 @@ class Collection:
         Raises:
             MismatchError: If it was made with another model than the one given.
         """
-        place = _expanded(path)
+        place = expanded(path)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
             return cls.create(place, model=model)
-        checksum = None if model is None else checksum_of_model(_expanded(model))
+        checksum = None if model is None else checksum_of_model(expanded(model))
         opened = cls.open(place, writable=True)
         if checksum not in (None, opened.manifest.model_checksum):
             opened.close()
@@ -187,6 +187,7 @@ class Collection:
         remove_missing: bool = False,
         kind: str = "auto",
         recall_target: float = 0.98,
+        annotations: bool = True,
         progress: Progress = SILENT,
     ) -> IngestReport:
         """Bring the collection up to date with sources; tell what became of every file.
@@ -199,6 +200,8 @@ class Collection:
             remove_missing: Also forget the pictures of a folder in which nothing is left.
             kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
+            annotations: Whether captions and labels of data sets (COCO, masks, tables, scenes) are
+                stored too.
             progress: Told about every file.
 
         Raises:
@@ -214,8 +217,11 @@ class Collection:
             remove_missing=remove_missing,
         )
         check_options(kind, recall_target)
-        places = [place for source in sources for place in _places(source)]
+        places = [place for source in sources for place in places_of(source)]
         report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
+        if annotations and report.indexed:
+            troubles = describe_labeled(self.catalog, sources, progress)
+            report = replace(report, skipped=report.skipped + troubles)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
 
@@ -259,6 +265,7 @@ class Collection:
         return self.gallery.searcher.search([self._weighted(query) for query in queries], k)
 
     def _weighted(self, query: Query) -> Query:
+        query = with_words_sorted_out(query)
         names = query.compared_in(self.catalog.descriptors)
         if query.weights or not names:
             return query
@@ -351,16 +358,11 @@ class Collection:
 def _file(path: Path) -> bytes:
     try:
         # A link that a person names is meant; one that lies in a folder is not followed.
-        place = _expanded(path).resolve()
+        place = expanded(path).resolve()
     except RuntimeError as error:
         name = display_path(os.fsencode(path))
         raise ImageError("links that lead in a circle", name) from error
     return read_file(place)
-
-
-def _expanded(path: AnyPath) -> Path:
-    # Unlike the method of Path, this leaves `~unknown` alone, which then simply does not exist.
-    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 @contextmanager
@@ -385,12 +387,3 @@ def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
     if not card.has_layout:
         return content
     return {**content, "layout": DescriptorSpec(DESCRIPTOR_VERSION, card.code_dim)}
-
-
-def _places(source: AnyPath) -> list[bytes]:
-    """Turn a source into folders and files: data sets by their words, all else by its path."""
-    if not os.fspath(source):
-        raise UsageError("an empty source names nothing; give folders, files or data sets")
-    if needs_opening(source):
-        return [os.fsencode(path) for path in picture_files(open_dataset(source))]
-    return [os.fsencode(_expanded(source))]

@@ -299,7 +299,9 @@ def test_a_newer_catalog_is_refused_with_what_to_do(path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for writable in (False, True):
-        with pytest.raises(MismatchError, match=r"version 99, this program knows up to \d+; update"):
+        with pytest.raises(
+            MismatchError, match=r"version 99, this program knows up to \d+; update"
+        ):
             Catalog.open(path, writable=writable)
 
 

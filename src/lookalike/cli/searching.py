@@ -60,6 +60,10 @@ def index(
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
+    annotations: Annotated[
+        bool,
+        option("--annotations/--no-annotations", help="Store captions and labels of data sets."),
+    ] = True,
     as_json: Json = False,
 ) -> int:
     """Bring a collection up to date with folders; makes it if it is new.
@@ -82,6 +86,7 @@ def index(
             remove_missing=remove_missing,
             kind=kind,
             recall_target=recall,
+            annotations=annotations,
             progress=Bars(),
         )
     show_result(as_json, report.to_json(), lambda: show_ingest(report))
@@ -96,6 +101,9 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --words 'dog -cat' --filter 'taken:2024'",
+        "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
+        "lookalike search photos.lookalike --words beach --sort date",
     ),
 )
 def search(
@@ -107,8 +115,27 @@ def search(
         list[int], option("--id", help="Find pictures like this one of the collection.")
     ] = [],  # noqa: B006
     texts: Annotated[
-        list[str], option("--text", help="Find pictures of this, if the model knows words.")
+        list[str],
+        option("--text", help="Find pictures of this: seen by the model, or said of them."),
     ] = [],  # noqa: B006
+    words: Annotated[
+        str | None, option("--words", help="Words in captions, labels, file names, attributes.")
+    ] = None,
+    synonyms: Annotated[
+        Path | None,
+        option(
+            "--synonyms",
+            show_default="synonyms.txt in COLLECTION",
+            help="Words that mean the same: dog, hound, puppy per line.",
+        ),
+    ] = None,
+    condition: Annotated[
+        str | None,
+        option("--filter", help="What pictures must have; see lookalike help filters."),
+    ] = None,
+    sort: Annotated[
+        Literal["score", "date", "name"], option("--sort", help="Order of the hits found.")
+    ] = "score",
     not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_ids: Annotated[
         list[int], option("--not-id", help="… and unlike this one of the collection.")
@@ -129,10 +156,17 @@ def search(
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
+    from lookalike.asking_words import in_words  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415
 
-    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
     with Collection.open(collection) as opened:
+        said = in_words(opened, texts, words, condition, synonyms)
+        query = make_query(
+            *(images, ids, not_images, not_ids, read_weights(weights), order, said.texts),
+            words=said.words,
+            condition=said.condition,
+            sort=sort,
+        )
         found = answer(opened, query, k)
         if sheet is not None:
             draw_answer(opened, query, found, sheet)

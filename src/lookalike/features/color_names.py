@@ -78,7 +78,8 @@ def _name_table() -> UInt8[ndarray, " colors"]:
     grid = np.stack(np.meshgrid(middles, middles, middles, indexing="ij"), axis=-1)
     lab = _to_lab(grid.reshape(-1, 3))
     squared = (lab**2).sum(1)[:, None] - 2 * lab @ anchors.T + (anchors**2).sum(1)
-    return np.array(names, np.uint8)[squared.argmin(axis=1)]
+    table: ndarray = np.array(names, np.uint8)[squared.argmin(axis=1)]
+    return table
 
 
 def _to_lab(colors: Float64[ndarray, "colors 3"]) -> Float64[ndarray, "colors 3"]:

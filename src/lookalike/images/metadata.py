@@ -43,8 +43,8 @@ def _read(main: Mapping[int, Any], detail: Mapping[int, Any]) -> Iterator[tuple[
     # Many makers begin the name of the model with their own.
     if camera := model if model.lower().startswith(maker.lower()) else f"{maker} {model}".strip():
         yield "camera", camera
-    for key, (tag, read) in _DETAILS.items():
-        if value := read(detail.get(tag)):
+    for key, (number, read) in _DETAILS.items():
+        if value := read(detail.get(number)):
             yield key, value
     if description := _text(main.get(ExifTags.Base.ImageDescription)):
         yield "description", description

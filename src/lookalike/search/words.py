@@ -10,7 +10,6 @@ The score is the rarity of the match: `log10((n + 1) / m)`, where `m` of `n` ima
 as well. So it means the same as that of a descriptor: 3 is one image in a thousand.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -109,9 +108,7 @@ class WordsPart:
         return found
 
 
-def rarities(
-    relevance: Float64[ndarray, " items"], n_images: int
-) -> Float64[ndarray, " items"]:
+def rarities(relevance: Float64[ndarray, " items"], n_images: int) -> Float64[ndarray, " items"]:
     """Return `log10((n_images + 1) / m)` for each match, where `m` match at least as well.
 
     Example:
@@ -297,9 +294,7 @@ def _own_synonyms(catalog: Catalog) -> list[tuple[str, ...]]:
     return read_synonyms(path) if path.is_file() else []
 
 
-def _with_synonyms(
-    group: tuple[str, ...], synonyms: Sequence[tuple[str, ...]]
-) -> tuple[str, ...]:
+def _with_synonyms(group: tuple[str, ...], synonyms: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     wider = dict.fromkeys(group)
     for word in group:
         for same in synonyms:

@@ -19,8 +19,8 @@ from lookalike.storage.database import Database
 from lookalike.storage.records import (
     DATA_SET,
     PERSON,
-    Description,
     Described,
+    Description,
     ImageDetails,
     Known,
 )

@@ -110,13 +110,10 @@ class Filtering:
             for chunk in chunked(sorted(set(wanted))):
                 found.update(find(connection, chunk))
         places: dict[float | str, int] = {
-            key: place
-            for place, key in enumerate(sorted(set(found.values())))  # type: ignore[type-var]
+            key: place for place, key in enumerate(sorted(set(found.values())))
         }
         nowhere = len(places)
-        return np.array(
-            [places[found[i]] if i in found else nowhere for i in wanted], np.int64
-        )
+        return np.array([places[found[i]] if i in found else nowhere for i in wanted], np.int64)
 
 
 class _Compiler:
@@ -192,7 +189,9 @@ class _Compiler:
         ids = [label_id for label_id, name in self._labels() if _is_like(name, folded)]
         if not ids and "*" not in folded:
             near = _nearest(folded, [name for _, name in self._labels()])
-            raise UsageError(_at(condition.at, f"no picture has the label {condition.name!r}{near}"))
+            raise UsageError(
+                _at(condition.at, f"no picture has the label {condition.name!r}{near}")
+            )
         return (
             f"images.id IN (SELECT image_id FROM image_labels WHERE label_id IN "
             f"({', '.join(map(str, ids))}) AND probability >= 0.5 {_OF_LABELS[condition.key]})",

@@ -174,6 +174,22 @@ class WordIndex:
             pairs = np.fromiter(rows, np.dtype([("id", np.int64), ("bm25", np.float64)]))
         return pairs["id"].copy(), pairs["bm25"].copy()
 
+    def ids_named(self, name: str) -> set[int]:
+        """Return the images of files whose path is `name` or ends so, after a slash."""
+        if not terms(name):
+            return set()
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT image_id, display FROM files WHERE image_id IN "
+                "(SELECT rowid FROM words WHERE words MATCH ?)",
+                (phrase_text(name.rpartition("/")[2], ("names",)),),
+            )
+            return {
+                image_id
+                for image_id, display in rows
+                if display == name or display.endswith(f"/{name.lstrip('/')}")
+            }
+
     def count(self, term: str) -> int:
         """Return how many images have a word that is written exactly so."""
         with self._database.reading() as connection:
@@ -298,7 +314,5 @@ def _trigrams(term: str) -> list[str]:
 
 
 def _count(connection: sqlite3.Connection, term: str) -> int:
-    row = connection.execute(
-        "SELECT doc FROM words_vocabulary WHERE term = ?", (term,)
-    ).fetchone()
+    row = connection.execute("SELECT doc FROM words_vocabulary WHERE term = ?", (term,)).fetchone()
     return 0 if row is None else int(row[0])
