@@ -22,8 +22,8 @@ def read_notes(path: Path) -> Iterator[Note]:
     """Read a file of notes, line by line if it is a table.
 
     A table has a header. One column (`image`, `path`, `file`, `filename` or `hash`) names the
-    picture; `caption` holds a sentence, `label` or `labels` names with `;` between them; every other
-    column is an attribute. Empty cells say nothing. Several lines may be about one picture.
+    picture; `caption` holds a sentence, `label` or `labels` names with `;` between them; every
+    other column is an attribute. Empty cells say nothing. Several lines may be about one picture.
 
     A JSON file holds a list of objects with the same keys, where captions and labels may be lists
     and `attributes` an object.

@@ -36,7 +36,8 @@ def date_range(text: str) -> tuple[float, float] | None:
         return None
     parts = [int(part) for part in found.groups() if part is not None]
     try:
-        start = datetime(*(parts + [1, 1])[: max(3, len(parts))], tzinfo=UTC)  # type: ignore[misc, arg-type]
+        year, month, day, *time = [*parts, 1, 1][: max(3, len(parts))]
+        start = datetime(year, month, day, *time, tzinfo=UTC)
         end = _end(start, len(parts))
     except (ValueError, OverflowError):
         return None

@@ -100,8 +100,8 @@ class Filtering:
     def sort_keys(self, ids: Sequence[int] | Ids, by: SortKey) -> Int64[ndarray, " items"]:
         """Return for each image its place by date or name, from 0; equal ones share a place.
 
-        Dates are those of `taken`, the oldest first, images without any at the end. Names are those
-        of the files without their folders, and without regard to case.
+        Dates are those of `taken`, newest first, images without any at the end. Names are those of
+        the files without their folders, and without regard to case.
         """
         wanted = [int(image_id) for image_id in ids]
         find = _dates if by == "date" else _first_names
