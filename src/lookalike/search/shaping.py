@@ -167,6 +167,6 @@ def _first_of_each(indexes: Mapping[str, VectorIndex], ids: Ids) -> Bool[ndarray
 
 def _order(context: Context | None, ids: Ids, sort: Sort) -> Int64[ndarray, " items"]:
     """Return the order of images by name, or by date, newest first; equal ones by rank."""
-    if context is None:
+    if context is None or sort == "score":
         raise UsageError(f"hits cannot be sorted by {sort} here: there is no collection around")
     return np.argsort(context.catalog.filters.sort_keys(ids, sort), kind="stable").astype(np.int64)

@@ -37,7 +37,8 @@ def date_range(text: str) -> tuple[float, float] | None:
     parts = [int(part) for part in found.groups() if part is not None]
     try:
         year, month, day, *time = [*parts, 1, 1][: max(3, len(parts))]
-        start = datetime(year, month, day, *time, tzinfo=UTC)
+        hour, minute, second = [*time, 0, 0, 0][:3]
+        start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         end = _end(start, len(parts))
     except (ValueError, OverflowError):
         return None

@@ -253,7 +253,8 @@ def _described(connection: sqlite3.Connection, image_id: int) -> Described:
     )
     labels = connection.execute(
         "SELECT name, provenance, probability FROM image_labels "
-        "JOIN labels ON labels.id = label_id WHERE image_id = ? ORDER BY provenance DESC, probability DESC, name",
+        "JOIN labels ON labels.id = label_id WHERE image_id = ? "
+        "ORDER BY provenance DESC, probability DESC, name",
         (image_id,),
     )
     attributes = connection.execute(

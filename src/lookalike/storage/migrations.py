@@ -99,7 +99,7 @@ def m002_words_descriptions_attributes(connection: sqlite3.Connection) -> None:
     """Make what can be searched in words; all files are read again for their metadata."""
     descriptions.create_tables(connection)
     words.create_tables(connection)
-    words.rebuild(connection)
+    words.fill(connection)
     connection.execute("UPDATE files SET transient = 1 WHERE state = 'indexed'")
 
 

@@ -86,10 +86,14 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def rebuild(connection: sqlite3.Connection) -> None:
-    """Make the words of all images anew."""
+def clear(connection: sqlite3.Connection) -> None:
+    """Empty the index, whatever state it is in."""
     connection.execute("DROP TABLE words")
     connection.execute(_TABLES[0])
+
+
+def fill(connection: sqlite3.Connection) -> None:
+    """Make the words of all images anew."""
     after = 0
     while True:
         rows = connection.execute(
@@ -120,7 +124,7 @@ def refresh(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
-    """Tell what is wrong with the full-text index; all of it is put right by `rebuild`."""
+    """Tell what is wrong with the full-text index; all of it is put right by `clear` and `fill`."""
     try:
         (n_words,) = connection.execute("SELECT count(*) FROM words").fetchone()
         (n_images,) = connection.execute("SELECT count(*) FROM images").fetchone()
