@@ -100,8 +100,10 @@ class _Word:
     is_excluded: bool = False
 
     def __str__(self) -> str:
-        quoted = self.text if all(map(str.isalnum, self.text)) else f'"{self.text}"'
-        return f"-{quoted}" if self.is_excluded else quoted
+        # Quotation marks and backslashes are no part of any word.
+        text = re.sub(r'["\\]', " ", self.text)
+        is_plain = all(map(str.isalnum, text)) and text not in ("OR", "NOT")
+        return ("-" if self.is_excluded else "") + (text if is_plain else f'"{text}"')
 
 
 _Part: TypeAlias = Condition | _Word

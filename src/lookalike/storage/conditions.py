@@ -34,8 +34,8 @@ class Within:
     """
 
     key: str
-    low: float | None
-    high: float | None
+    low: int | float | None
+    high: int | float | None
     above: bool = False
     below: bool = False
     at: int = field(default=0, compare=False)
@@ -50,8 +50,8 @@ class Within:
             return f"({first} {Within(self.key, None, self.high, below=self.below)})"
         return f"{self.key}:{self._text(self.low)}..{self._text(self.high)}"
 
-    def _text(self, value: float | None) -> str:
-        return date_text(value) if self.key == TAKEN and value is not None else _number(value)
+    def _text(self, value: int | float | None) -> str:
+        return date_text(float(value)) if self.key == TAKEN and value is not None else _number(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ _LEAVES: Final[Mapping[str, Any]] = {
 }
 
 
-def _number(value: float | None) -> str:
+def _number(value: int | float | None) -> str:
     text = repr(value)
     return text.removesuffix(".0") if "e" not in text else f"{value:.20f}".rstrip("0").rstrip(".")
 

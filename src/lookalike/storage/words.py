@@ -10,7 +10,7 @@ that no query holds, so that no phrase goes across them.
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -132,11 +132,18 @@ def problems(connection: sqlite3.Connection) -> list[str]:
             "SELECT count(*) FROM images WHERE id NOT IN (SELECT rowid FROM words)"
         ).fetchone()
         # Counting reads every page of the index.
-        connection.execute("SELECT sum(cnt) FROM words_vocabulary").fetchone()
+        (n_found,) = connection.execute(
+            "SELECT coalesce(sum(cnt), 0) FROM words_vocabulary"
+        ).fetchone()
+        n_tokens = sum(
+            sum(_varints(sizes)) for (sizes,) in connection.execute("SELECT sz FROM words_docsize")
+        )
     except sqlite3.DatabaseError as error:
         return [f"the index of words cannot be read: {error}"]
     if n_missing or n_words != n_images:
         return [f"the index of words holds {n_words} of {n_images} images"]
+    if n_found != n_tokens:
+        return [f"the index of words holds {n_found} of {n_tokens} words"]
     return []
 
 
@@ -278,6 +285,16 @@ def phrase_text(text: str, columns: Sequence[str] = ()) -> str:
     """Return the question for a phrase, in some of the `COLUMNS` only if any are given."""
     named = f"{{{' '.join(columns)}}} : " if columns else ""
     return named + _quoted(text)
+
+
+def _varints(data: bytes) -> Iterator[int]:
+    """Read the numbers, below 2 ** 56, in which FTS5 notes the lengths of texts."""
+    value = 0
+    for byte in data:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            yield value
+            value = 0
 
 
 def _quoted(text: str) -> str:
