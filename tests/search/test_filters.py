@@ -134,10 +134,12 @@ leaves = st.one_of(
 )
 trees = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, min_size=2, max_size=3).flatmap(
-        lambda parts: st.sampled_from([All(tuple(parts)), Either(tuple(parts))])
-    )
-    | inner.filter(lambda part: not isinstance(part, Not)).map(Not),
+    lambda inner: (
+        st.lists(inner, min_size=2, max_size=3).flatmap(
+            lambda parts: st.sampled_from([All(tuple(parts)), Either(tuple(parts))])
+        )
+        | inner.filter(lambda part: not isinstance(part, Not)).map(Not)
+    ),
     max_leaves=6,
 )
 
@@ -165,7 +167,7 @@ def test_every_tree_is_read_again_from_its_text(condition):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.text("labeldog:()-\"/ .>=OR\\12%", max_size=30))
+@given(st.text('labeldog:()-"/ .>=OR\\12%', max_size=30))
 def test_any_text_is_read_or_refused_in_one_line(text):
     try:
         found = parse_filter(text)

@@ -51,7 +51,9 @@ class Within:
         return f"{self.key}:{self._text(self.low)}..{self._text(self.high)}"
 
     def _text(self, value: int | float | None) -> str:
-        return date_text(float(value)) if self.key == TAKEN and value is not None else _number(value)
+        return (
+            date_text(float(value)) if self.key == TAKEN and value is not None else _number(value)
+        )
 
 
 @dataclass(frozen=True, slots=True)

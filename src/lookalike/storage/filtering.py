@@ -110,7 +110,8 @@ class Filtering:
             for chunk in chunked(sorted(set(wanted))):
                 found.update(find(connection, chunk))
         places: dict[float | str, int] = {
-            key: place for place, key in enumerate(sorted(set(found.values()), reverse=by == "date"))
+            key: place
+            for place, key in enumerate(sorted(set(found.values()), reverse=by == "date"))
         }
         nowhere = len(places)
         return np.array([places[found[i]] if i in found else nowhere for i in wanted], np.int64)
