@@ -154,6 +154,8 @@ def terms(text: str) -> list[str]:
         >>> terms("Two Größe_2-dogs, déjà vu")
         ['two', 'große', '2', 'dogs', 'deja', 'vu']
     """
+    if text.isascii():
+        return _WORD.findall(text.lower())
     plain = unicodedata.normalize("NFKD", text.lower())
     return _WORD.findall("".join(char for char in plain if not unicodedata.combining(char)))
 
