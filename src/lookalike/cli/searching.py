@@ -101,7 +101,7 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
-        "lookalike search photos.lookalike --words 'dog -cat' --filter 'taken:2024'",
+        "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
         "lookalike search photos.lookalike --words beach --sort date",
     ),
