@@ -20,8 +20,16 @@ import numpy as np
 from lookalike.search.filters import parse_conditions
 from lookalike.search.words import WordsPart, understand
 from lookalike.storage.catalog import Catalog
-from lookalike.storage.records import DATA_SET, FILE, Batch, Description, FileRecord, ImageDetails
-from lookalike.storage.records import Known, NewImage
+from lookalike.storage.records import (
+    DATA_SET,
+    FILE,
+    Batch,
+    Description,
+    FileRecord,
+    ImageDetails,
+    Known,
+    NewImage,
+)
 
 DESCRIPTORS = {"content": 8}
 BATCH = 256
@@ -71,6 +79,7 @@ def batches(n_images: int) -> Iterator[tuple[Batch, list[Description]]]:
 
 
 def image(rng: np.random.Generator, content: bytes) -> NewImage:
+    """Return an image of any size."""
     width, height = (int(side) for side in rng.integers(200, 6000, 2))
     size = int(rng.integers(10_000, 9_000_000))
     vector = rng.standard_normal(8).astype(np.float32)
@@ -79,6 +88,7 @@ def image(rng: np.random.Generator, content: bytes) -> NewImage:
 
 
 def details(rng: np.random.Generator, content: bytes) -> ImageDetails:
+    """Return a date, a camera, its sensitivity and a share of blue."""
     month, day = rng.integers(1, 13), rng.integers(1, 29)
     taken = f"{rng.integers(2015, 2025)}-{month:02}-{day:02}T12:00:00"
     camera = ("Canon EOS 5D", "Nikon D90", "Fuji X100")[rng.integers(3)]
@@ -93,6 +103,7 @@ def details(rng: np.random.Generator, content: bytes) -> ImageDetails:
 
 
 def description(rng: np.random.Generator, number: int, content: bytes) -> Description:
+    """Return a caption of ten words, and up to five labels."""
     words = np.minimum(rng.zipf(1.3, 10), 5000)
     labels = {f"label{each}" for each in np.minimum(rng.zipf(1.5, 3), 200)}
     labels |= {"common"} if number % 100 == 0 else set()
@@ -142,6 +153,7 @@ def ask_words(catalog: Catalog, text: str) -> int:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--folder", type=Path)
@@ -165,7 +177,9 @@ def main() -> None:
             ids = catalog.ids()[:1000]
             for by in ("date", "name"):
                 result = timed(lambda b=by: len(catalog.filters.sort_keys(ids, b)))
-                print(f"{'sort 1,000 by ' + by:45} {result[0]:8} {result[1]:10.2f} {result[2]:8.2f}")
+                print(
+                    f"{'sort 1,000 by ' + by:45} {result[0]:8} {result[1]:10.2f} {result[2]:8.2f}"
+                )
 
 
 if __name__ == "__main__":

@@ -130,20 +130,17 @@ def test_captions_and_labels_end_where_they_end(place):
 @pytest.mark.parametrize(
     "text",
     [
-        "x' OR 1=1 --",
-        'label:"dog\') OR (1=1"',
+        "x' OR name:1=1",
+        'name:"dog\') OR (1=1"',
         'path:"%\' ; DROP TABLE images; --"',
         'caption:"* OR captions : x"',
         'text:"NEAR(a b)"',
         'camera:"\\" OR 1"',
-        '"unclosed \\" quote"',
+        '"a \\" quote" x',
     ],
 )
 def test_no_text_is_taken_for_a_command(place, text):
-    try:
-        assert passing(place, text) == ""
-    except UsageError as error:
-        assert "character" in str(error)
+    assert passing(place, text) == ""
     assert place[0].n_images == 5
 
 

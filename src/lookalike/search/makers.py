@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.search.filters import passing_filter
+from lookalike.search.painting import painting
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
 from lookalike.search.words import make_words_part
@@ -49,5 +50,5 @@ def passing(query: Query, context: Context) -> Ids | None:
     return reduce(np.intersect1d, found) if found else None
 
 
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (make_words_part,)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (painting, make_words_part)
 FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (passing_filter,)

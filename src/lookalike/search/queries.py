@@ -25,6 +25,7 @@ from lookalike.search.examples import (
     examples_from_json,
     examples_to_json,
 )
+from lookalike.search.layouts import PaintedLayout
 
 __all__ = [
     "TEXT_DESCRIPTOR",
@@ -68,6 +69,7 @@ class Query:
         multipoint: Whether several positive examples stay several points, to the best of which an
             image is compared, rather than their mean: see `lookalike.search.multipoint`.
         exclude_ids: Further images that are not to be found.
+        layout: What is to be where: see `lookalike.search.painting`.
         words: Words to be found in captions, labels and names.
         filter: What images must have to be found, such as `width:>1000`.
         min_score: Hits with a lower score are left out.
@@ -90,6 +92,7 @@ class Query:
     negative_weights: tuple[int | float, ...] = ()
     multipoint: Multipoint = "no"
     exclude_ids: tuple[int, ...] = ()
+    layout: PaintedLayout | None = None
     words: str = ""
     filter: str = ""
     min_score: int | float | None = None
@@ -188,6 +191,8 @@ class Query:
             content["weights"] = dict(self.weights)
         if self.exclude_ids:
             content["exclude_ids"] = list(self.exclude_ids)
+        if self.layout is not None:
+            content["layout"] = self.layout.to_json()
         for name in _PLAIN_FIELDS:
             if getattr(self, name) != _default(name):
                 content[name] = getattr(self, name)
@@ -222,6 +227,7 @@ class Query:
             positive_weights=positive_weights,
             negative_weights=negative_weights,
             exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
+            layout=PaintedLayout.from_json(content["layout"]) if "layout" in content else None,
             **plain,
         )
 
