@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
+from lookalike.asking_words import corrections
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.datasets.scenes import colorize
@@ -71,8 +72,10 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     hits = collection.search(query, k)
     found = _hits(collection, hits)
     probed = hits.probed_clusters
+    corrected = corrections(collection, query)
     return {
         "hits": found,
+        **({"corrections": dict(corrected)} if corrected else {}),
         "beyond": 0 if hits.beyond is None else int(hits.beyond[0]),
         "took_ms": round(1000 * (time.perf_counter() - started), 3),
         "probed_clusters": 0 if probed is None else int(probed[0]),

@@ -39,7 +39,9 @@ from lookalike.places import AnyPath, content, expanded, named
 from lookalike.places import sources as sources_of
 from lookalike.progress import SILENT, Progress
 from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+from lookalike.search.words import with_words_sorted_out
 from lookalike.shelf import Gallery, Shelf, check_options
+from lookalike.sources import describe_labeled
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -207,6 +209,7 @@ class Collection:
         remove_missing: bool = False,
         kind: str = "auto",
         recall_target: float = 0.98,
+        annotations: bool = True,
         progress: Progress = SILENT,
     ) -> IngestReport:
         """Bring the collection up to date with sources; tell what became of every file.
@@ -219,6 +222,8 @@ class Collection:
             remove_missing: Also forget the pictures of a folder in which nothing is left.
             kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
+            annotations: Whether captions and labels of data sets (COCO, masks, tables, scenes) are
+                stored too.
             progress: Told about every file.
 
         Raises:
@@ -238,6 +243,9 @@ class Collection:
         places = [place for source in sources for place in sources_of(source)]
         report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
         report = completed(report, self.catalog, options, progress)
+        if annotations and report.indexed:
+            troubles = describe_labeled(self.catalog, sources, progress)
+            report = replace(report, skipped=report.skipped + troubles)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
 
@@ -291,6 +299,7 @@ class Collection:
         return self.gallery.searcher.search([self._weighted(query) for query in queries], k)
 
     def _weighted(self, query: Query) -> Query:
+        query = with_words_sorted_out(query)
         names = query.compared_in(self.catalog.descriptors)
         standard = {name: DEFAULT_WEIGHTS[name] for name in names if name in DEFAULT_WEIGHTS}
         return query if query.weights or not standard else replace(query, weights=standard)

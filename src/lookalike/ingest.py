@@ -14,20 +14,32 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
+from lookalike.features.color_names import color_shares
 from lookalike.features.descriptors import Descriptor
 from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
 from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
 from lookalike.progress import SILENT, Progress, Task
+from lookalike.storage.attributes import TAKEN, date_range, date_text
 from lookalike.storage.catalog import Catalog
-from lookalike.storage.records import Batch, FileRecord, NewImage
+from lookalike.storage.records import (
+    FILE,
+    FILE_TIME,
+    Batch,
+    FileRecord,
+    ImageDetails,
+    Known,
+    NewImage,
+)
 
 SURVEY_CHUNK: Final = 512
 """Directory entries that are compared with the catalog in one look-up."""
 
 LABEL_THRESHOLD: Final = 0.5
 """Predicted labels are stored from this probability on."""
+
+_YEAR_10000: Final = 253_402_300_800 * 10**9
 
 HELD: Final = (
     "nothing is left in this folder; its pictures are kept, as it may just not be mounted "
@@ -237,7 +249,9 @@ class _Run:
             )
             for image in batch.images
         )
-        self._catalog.commit(Batch(images, tuple(records)), run=self._id)
+        # Of equal files only the first still has its pixels.
+        details = tuple(_details(file) for file in batch.files if file.pixels.size)
+        self._catalog.commit(Batch(images, tuple(records), details), run=self._id)
         self._account(batch)
 
     def _account(self, batch: ExtractedBatch) -> None:
@@ -278,6 +292,17 @@ class _Run:
                 Trouble(display_path(root), HELD) for root in empty if root in stored
             )
         return self._catalog.remove_unseen(self._id, present, except_below=self._unreadable)
+
+
+def _details(file: DecodedFile) -> ImageDetails:
+    """Return what a file says of itself; without a date of its own, that of its last change."""
+    metadata = dict(file.metadata)
+    if date_range(metadata.get(TAKEN, "")) is None:
+        metadata.pop(TAKEN, None)
+    known = [Known(key, value, FILE) for key, value in metadata.items()]
+    if TAKEN not in metadata and 0 <= file.mtime_ns < _YEAR_10000:
+        known.append(Known(TAKEN, date_text(float(file.mtime_ns // 10**9)), FILE_TIME))
+    return ImageDetails(file.hash, tuple(known), color_shares(file.pixels))
 
 
 def _is_unchanged(record: FileRecord, entry: FoundFile | SkippedFile) -> bool:

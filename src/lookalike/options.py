@@ -77,6 +77,25 @@ def read_weights(texts: Sequence[str]) -> dict[str, float] | None:
     return weights or None
 
 
+def read_pairs(texts: Sequence[str], flag: str) -> dict[str, str]:
+    """Read `photographer=Anna` and `taken=2024` into a mapping.
+
+    Raises:
+        UsageError: If a text is something else, or a key is there twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        key = key.strip().lower()
+        if not sign or not key or key in pairs:
+            raise UsageError(
+                f"{flag} {text!r} is not KEY=VALUE, or its key is there twice; "
+                "write photographer=Anna"
+            )
+        pairs[key] = value.strip()
+    return pairs
+
+
 def read_example_weights(
     text: str, n_positives: int, n_negatives: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:

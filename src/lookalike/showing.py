@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from lookalike.terminal import say, show_table
 
 if TYPE_CHECKING:  # for their types alone: --help must not load them
+    from lookalike.annotating import AnnotateReport
     from lookalike.demo import DemoResult
     from lookalike.evaluation.measurements import Evaluation
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
+    from lookalike.search.filter_keys import FilterKey
     from lookalike.selecting import SelectReport
     from lookalike.storage.integrity import VerifyReport
 
@@ -36,6 +38,8 @@ def show_ingest(report: "IngestReport") -> None:
 
 def show_hits(found: Mapping[str, Any]) -> None:
     """Show hits, best first, with the score of each descriptor."""
+    for word, taken in found.get("corrections", {}).items():
+        say(f"no picture has {word!r}; looked for {' or '.join(taken)}")
     names = list(found["hits"][0]["scores"]) if found["hits"] else []
     rows = [
         (hit["rank"], hit["id"], hit["score"], *(hit["scores"][n] for n in names), hit["path"])
@@ -54,6 +58,51 @@ def show_palette(found: Mapping[str, Any]) -> None:
     rows = [(f"{each['share']:.0%}", each["color"], each["name"]) for each in found["colors"]]
     show_table(("share", "color", "name"), rows)
     say(f"--colors {found['query']}")
+
+
+def show_annotated(report: "AnnotateReport") -> None:
+    """Show what became of what was said of pictures."""
+    troubles = [*report.unknown, *report.ambiguous]
+    for trouble in troubles[:MOST_SHOWN]:
+        say(f"passed over: {trouble.path}: {trouble.reason}")
+    if len(troubles) > MOST_SHOWN:
+        say(f"… and {len(troubles) - MOST_SHOWN} more; --json lists all")
+    say(
+        f"{report.described} pictures described, {report.changed} statements changed, "
+        f"{len(report.unknown)} unknown, {len(report.ambiguous)} ambiguous"
+    )
+
+
+def show_described(found: Sequence[Mapping[str, Any]]) -> None:
+    """Show all that is known of pictures, and who says so."""
+    for image in found:
+        rows: list[tuple[str, object]] = [
+            ("id", image["id"]),
+            *(("path", path) for path in image["paths"]),
+            ("size", f"{image['width']} × {image['height']}, {image['bytes']} bytes"),
+            ("format", image["format"]),
+            *((f"caption ({each['by']})", each["text"]) for each in image["captions"]),
+            *((f"label ({each['by']})", _labeled(each)) for each in image["labels"]),
+            *(
+                (f"{each['key']} ({each['provenance']})", each["value"])
+                for each in image["attributes"]
+            ),
+            ("colors", ", ".join(f"{name} {share:.0%}" for name, share in image["colors"].items())),
+        ]
+        show_table(("", ""), rows)
+
+
+def _labeled(label: Mapping[str, Any]) -> str:
+    if label["probability"] == 1:
+        return str(label["name"])
+    return f"{label['name']}  {label['probability']:.2f}"
+
+
+def show_filter_keys(keys: "Sequence[FilterKey]") -> None:
+    """Show the language of filters."""
+    rows = [(key.name, key.meaning, key.example) for key in keys]
+    show_table(("key", "what passes", "example"), rows)
+    say("Conditions beside each other must all hold. Texts with spaces stand in quotation marks.")
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:

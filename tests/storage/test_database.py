@@ -301,7 +301,7 @@ def test_a_newer_catalog_is_refused_with_what_to_do(path):
     connection.close()
     for writable in (False, True):
         with pytest.raises(
-            MismatchError, match=f"version 99, this program knows up to {KNOWN}; update"
+            MismatchError, match=r"version 99, this program knows up to \d+; update"
         ):
             Catalog.open(path, writable=writable)
 
@@ -312,9 +312,7 @@ def test_an_older_catalog_is_brought_up_to_date_by_a_writer_only(path, monkeypat
 
     steps = (*migrations.MIGRATIONS, m002_add_titles)
     monkeypatch.setattr(migrations, "MIGRATIONS", steps)
-    with pytest.raises(
-        MismatchError, match=rf"version {KNOWN}, .* reads {KNOWN + 1}; .* verify --repair"
-    ):
+    with pytest.raises(MismatchError, match=r"version \d+, this program reads \d+; .* --repair"):
         Catalog.open(path)
     with Catalog.open(path, writable=True) as catalog:
         assert files_by_content(catalog).keys() == TREE.keys()

@@ -70,6 +70,10 @@ def index(
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
+    annotations: Annotated[
+        bool,
+        option("--annotations/--no-annotations", help="Store captions and labels of data sets."),
+    ] = True,
     as_json: Json = False,
 ) -> int:
     """Bring a collection up to date with folders; makes it if it is new.
@@ -94,6 +98,7 @@ def index(
             remove_missing=remove_missing,
             kind=kind,
             recall_target=recall,
+            annotations=annotations,
             progress=Bars(),
         )
     show_result(as_json, report.to_json(), lambda: show_ingest(report))
@@ -109,6 +114,10 @@ def index(
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
         "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
+        "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
+        "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
+        "lookalike search photos.lookalike --words beach --sort date",
+        "lookalike search photos.lookalike --layout 'person@0.1,0.2,0.4,0.9; dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
         "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
@@ -127,7 +136,8 @@ def search(
         list[int], option("--id", help="Find pictures like this one of the collection.")
     ] = [],  # noqa: B006
     texts: Annotated[
-        list[str], option("--text", help="Find pictures of this, if the model knows words.")
+        list[str],
+        option("--text", help="Find pictures of this: seen by the model, or said of them."),
     ] = [],  # noqa: B006
     not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_urls: Annotated[list[str], option("--not-url", help="… and unlike this address.")] = [],  # noqa: B006
@@ -139,10 +149,21 @@ def search(
         str,
         option("--layout", metavar="FILE|BOXES", help="What is to be where: PNG, JSON or boxes."),
     ] = "",
-    words: Annotated[str, option("--words", help="Words in captions, labels and names.")] = "",
+    words: Annotated[
+        str | None, option("--words", help="Words in captions, labels, file names, attributes.")
+    ] = None,
+    synonyms: Annotated[
+        Path | None,
+        option(
+            "--synonyms",
+            show_default="synonyms.txt in COLLECTION",
+            help="Words that mean the same: dog, hound, puppy per line.",
+        ),
+    ] = None,
     filter_: Annotated[
-        str, option("--filter", help="What hits must have, such as width:>1000.")
-    ] = "",
+        str | None,
+        option("--filter", help="What pictures must have; see lookalike help filters."),
+    ] = None,
     colors: Annotated[
         str | None,
         option("--colors", help="Colors with percentages; the rest may be anything: blue:40."),
@@ -207,17 +228,19 @@ def search(
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
     from lookalike.asking import answer, draw_answer, make_examples, make_query  # noqa: PLC0415
+    from lookalike.asking_words import in_words  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
     from lookalike.search.urls import fetched  # noqa: PLC0415
 
-    positives = make_examples(images, urls, ids, texts)
-    negatives = make_examples(not_images, not_urls, not_ids, not_texts)
     drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
-    liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
     with Collection.open(collection) as opened:
+        said = in_words(opened, texts, words, filter_, synonyms)
+        positives = make_examples(images, urls, ids, said.texts)
+        negatives = make_examples(not_images, not_urls, not_ids, not_texts)
+        liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
         given = {
             "positives": positives,
             "negatives": negatives,
@@ -225,8 +248,8 @@ def search(
             "negative_weights": disliked,
             "layout": read_layout(layout, opened.card) if layout else None,
             **drawn.read(),
-            "words": words,
-            "filter": filter_,
+            "words": said.words,
+            "filter": said.condition,
             "weights": read_weights(weights),
             "multipoint": multipoint,
             "exclude_ids": tuple(exclude_ids),

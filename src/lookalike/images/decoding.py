@@ -6,7 +6,8 @@ network: shifting it by half a pixel costs more accuracy than anything else done
 
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from lookalike.images.formats import (
     is_shorter_than_stated,
     sniff,
 )
+from lookalike.images.metadata import read_metadata
 
 __all__ = ["FORMATS", "PREPROCESS_VERSION", "DecodeLimits", "Decoded", "decode", "read_file"]
 
@@ -99,12 +101,14 @@ class Decoded:
         width: Columns of the file's image, seen upright.
         height: Rows of the file's image, seen upright.
         format: One of `FORMATS`.
+        metadata: What the camera wrote; see `images.metadata`.
     """
 
     pixels: Pixels
     width: int
     height: int
     format: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def decode(
@@ -183,7 +187,7 @@ def _decode(
     if orientation in _UPRIGHT:
         drawn = drawn.transpose(_UPRIGHT[orientation])
     width, height = _turned(stored, orientation)
-    return Decoded(np.array(drawn), width, height, format_)
+    return Decoded(np.array(drawn), width, height, format_, read_metadata(image))
 
 
 def _check_pixels(image: Image.Image, limits: DecodeLimits) -> None:

@@ -13,8 +13,11 @@ from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import chosen, database, migrations, reading, vectors, writing
 from lookalike.storage.chosen import ChosenDescriptors
+from lookalike.storage.descriptions import Descriptions
+from lookalike.storage.filtering import Filtering
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
 from lookalike.storage.vectors import StoredRow
+from lookalike.storage.words import WordIndex
 
 PAGE_SIZE: Final = 8192
 """Bytes; seven vectors of 256 dimensions fill a page to nine tenths."""
@@ -31,11 +34,19 @@ class Catalog:
     writer; it is the collection's `WriterLock` that keeps a second writer away.
 
     Use it as a context manager. Reading from several threads is safe, one waits for the other.
+
+    Attributes:
+        descriptions: What people, data sets and files say of images.
+        words: The full-text index of all that.
+        filters: Finds images by it.
     """
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
         self._run: int | None = None
+        self.descriptions: Final = Descriptions(opened)
+        self.words: Final = WordIndex(opened)
+        self.filters: Final = Filtering(opened)
         if opened.writable:
             with opened.noting() as connection:
                 writing.create_temporary_tables(connection)

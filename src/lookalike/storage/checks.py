@@ -11,12 +11,12 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import chosen, vectors, writing
+from lookalike.storage import chosen, vectors, words, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "image", "file", "model", "index", "thumbnails"
+    "catalog", "embedding", "image", "file", "words", "model", "index", "thumbnails"
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -50,6 +50,7 @@ class Findings:
         unheld: Images that no file holds.
         strays: Descriptors that have embeddings of images that are not there.
         chosen: Descriptors that images may lack; what is deleted of them is filled in again.
+        words: What is wrong with the full-text index, which is made again as a whole.
     """
 
     malformed: list[str] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Findings:
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     chosen: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
 
 
 def check_catalog(
@@ -83,7 +85,7 @@ def check_catalog(
 def _examine(
     connection: sqlite3.Connection, descriptors: Mapping[str, int], task: Task
 ) -> Findings:
-    found = Findings(malformed=_malformed(connection))
+    found = Findings(malformed=_malformed(connection), words=words.problems(connection))
     _find_dangling(connection, found)
     found.unheld = _column(
         connection,
@@ -131,10 +133,13 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             for image in found.lost
         ],
         "image": [f"no file holds image {image}" for image in found.unheld],
+        "words": found.words,
     }
 
 
 def _repair(connection: sqlite3.Connection, found: Findings) -> None:
+    if found.words:
+        words.clear(connection)  # first, as deleting images deletes their words
     for name in found.strays:
         vectors.delete_strays(connection, name)
     for name in found.chosen:
@@ -143,6 +148,8 @@ def _repair(connection: sqlite3.Connection, found: Findings) -> None:
     images = required | {*found.lost, *found.unheld}
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)
+    if found.words:
+        words.fill(connection)
 
 
 def _rebuild_indices(opened: Database) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
+from lookalike.storage import descriptions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -108,9 +109,19 @@ _CHOSEN_DESCRIPTORS: Final = (
     "ALTER TABLE descriptors ADD COLUMN filled INTEGER NOT NULL DEFAULT 0",
 )
 
+
+def m003_words_descriptions_attributes(connection: sqlite3.Connection) -> None:
+    """Make what can be searched in words; all files are read again for their metadata."""
+    descriptions.create_tables(connection)
+    words.create_tables(connection)
+    words.fill(connection)
+    connection.execute("UPDATE files SET transient = 1 WHERE state = 'indexed'")
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
     m002_chosen_descriptors,
+    m003_words_descriptions_attributes,
 )
 
 

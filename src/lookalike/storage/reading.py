@@ -153,7 +153,7 @@ def _labels(
     rows = connection.execute(
         "SELECT image_id, name, probability FROM image_labels "
         f"JOIN labels ON labels.id = label_id WHERE image_id IN ({placeholders(wanted)}) "
-        "ORDER BY probability DESC, name",
+        "AND provenance = 'model' ORDER BY probability DESC, name",
         wanted,
     )
     return _grouped((image_id, (name, probability)) for image_id, name, probability in rows)

@@ -11,7 +11,7 @@ from typing import Final
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
-from lookalike.storage import reading, vectors
+from lookalike.storage import descriptions, reading, vectors, words
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
@@ -76,6 +76,10 @@ def store(
     n_changed = _upsert_files(connection, batch.files)
     _check_held(connection, new)
     failpoint("storage.commit.files")
+    descriptions.store_details(connection, batch.details)
+    held = [file.hash for file in batch.files if file.hash is not None]
+    descriptions.materialize(connection, held)
+    failpoint("storage.commit.words")
     n_changed += delete_loose(connection, revision)
     if new or n_changed:
         set_revision(connection, revision)
@@ -148,10 +152,12 @@ def forget_images(connection: sqlite3.Connection, image_ids: Sequence[int], reas
 
 def delete_loose(connection: sqlite3.Connection, revision: int) -> int:
     """Delete those of the `loose` images that no file holds any more; return how many."""
-    connection.execute(
+    kept = connection.execute(
         "DELETE FROM loose WHERE image_id IN (SELECT image_id FROM files "
-        "WHERE image_id IS NOT NULL AND image_id IN (SELECT image_id FROM loose))"
-    )
+        "WHERE image_id IS NOT NULL AND image_id IN (SELECT image_id FROM loose)) "
+        "RETURNING image_id"
+    ).fetchall()
+    words.refresh(connection, [image_id for (image_id,) in kept])
     connection.execute(
         "INSERT OR REPLACE INTO deletions SELECT image_id, ? FROM loose", (revision,)
     )
