@@ -13,6 +13,7 @@ from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import database, migrations, reading, vectors, writing
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
+from lookalike.storage.regions import RegionStore
 
 PAGE_SIZE: Final = 8192
 """Bytes; seven vectors of 256 dimensions fill a page to nine tenths."""
@@ -117,6 +118,11 @@ class Catalog:
         """Number of files in each state, zeros included."""
         with self._database.reading() as connection:
             return reading.count_files(connection)
+
+    @property
+    def regions(self) -> RegionStore:
+        """What is stored of parts of images."""
+        return RegionStore(self._database)
 
     def roots(self, *, with_images: bool = False) -> list[bytes]:
         """Return the folders and files, ascending, under which the stored files were found.

@@ -11,12 +11,12 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import vectors, writing
+from lookalike.storage import regions, vectors, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "image", "file", "model", "index", "thumbnails"
+    "catalog", "embedding", "region", "image", "file", "model", "index", "thumbnails"
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -48,6 +48,7 @@ class Findings:
         damaged: Descriptor and image of each embedding that is missing or changed.
         lost: Images that files refer to and that are not there.
         unheld: Images that no file holds.
+        regions: Images whose regions are missing or changed.
         strays: Descriptors that have embeddings of images that are not there.
     """
 
@@ -55,6 +56,7 @@ class Findings:
     dangling: list[str] = field(default_factory=list)
     damaged: list[tuple[str, int]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    regions: list[int] = field(default_factory=list)
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
 
@@ -97,6 +99,8 @@ def _examine(
         for rows in _pages(connection, name):
             found.damaged += [(name, image) for image in vectors.damaged(rows, name, dim)]
             task.advance(len(rows))
+    torn = regions.damaged(connection, descriptors.get("content", 0))
+    found.regions = sorted({*found.regions, *torn})
     return found
 
 
@@ -109,6 +113,9 @@ def _find_dangling(connection: sqlite3.Connection, found: Findings) -> None:
             strays.add(descriptor)
         elif (table, parent) == ("files", "images"):
             lost.update(_column(connection, "SELECT image_id FROM files WHERE id = ?", row_id))
+        elif table in regions.TABLES:
+            query = f"SELECT image_id FROM {table} WHERE rowid = ?"
+            found.regions.extend(_column(connection, query, row_id))
         else:
             found.dangling.append(f"a row of {table} refers to one of {parent} that is not there")
     found.strays, found.lost = sorted(strays), sorted(lost)
@@ -121,6 +128,10 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             for name, image in found.damaged
         ]
         + [f"there are {name} embeddings of images that are not there" for name in found.strays],
+        "region": [
+            f"the regions of image {image} ({_first_path(connection, image)}) are damaged"
+            for image in found.regions
+        ],
         "file": [
             f"{_first_path(connection, image)} is said to hold image {image}, which is not there"
             for image in found.lost
@@ -132,6 +143,7 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
 def _repair(connection: sqlite3.Connection, found: Findings) -> None:
     for name in found.strays:
         vectors.delete_strays(connection, name)
+    regions.forget(connection, found.regions)
     images = {image for _, image in found.damaged} | {*found.lost, *found.unheld}
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)
