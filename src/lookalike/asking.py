@@ -26,9 +26,10 @@ from lookalike.search.queries import (
     Example,
     FileExample,
     IdExample,
-    PictureExample,
+    PixelsExample,
     Query,
     TextExample,
+    UrlExample,
 )
 
 
@@ -124,13 +125,15 @@ def _shown_example(collection: Collection, example: Example) -> SheetPicture:
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):
         pixels = collection.read(Path(example.path))
+    elif isinstance(example, UrlExample):
+        return SheetPicture(draw_words(example.url), caption="query")
     else:
         pixels = example.pixels
     seen = _seen(collection, _layout(collection, example)) if collection.card.has_layout else None
     return SheetPicture(pixels, label_map=seen, caption="query")
 
 
-def _layout(collection: Collection, example: PictureExample) -> Embeddings:
+def _layout(collection: Collection, example: IdExample | FileExample | PixelsExample) -> Embeddings:
     if isinstance(example, IdExample):
         return collection.vectors([example.id], "layout")
     return collection.encode([example], ["layout"])["layout"]

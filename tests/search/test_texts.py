@@ -139,7 +139,7 @@ def test_disliked_words_push_pictures_away(photos):
         ),
         ({"positives": [{"text": " \n"}]}, "the words of a query are empty"),
         ({"positives": [{"text": "\udcff"}]}, "are no valid text"),
-        ({"positives": [{"text": 5}]}, "an example is an id, a file, pixels or a text"),
+        ({"positives": [{"text": 5}]}, "an example is an id, a file, a url, pixels or a text"),
         ({"positives": [{"text": "red", "id": 5}]}, "and one of them only"),
     ],
 )

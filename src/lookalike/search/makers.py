@@ -1,0 +1,39 @@
+"""The kinds of parts and filters that a query may have: each kind has one line here."""
+
+from functools import reduce
+from typing import Final
+
+import numpy as np
+
+from lookalike.arrays import Ids
+from lookalike.errors import UsageError
+from lookalike.search.parts import Context, FilterMaker, Part, PartMaker
+from lookalike.search.queries import Query
+
+
+def make_parts(query: Query, context: Context) -> list[Part]:
+    """Return all parts of a query but its examples."""
+    return [part for maker in PART_MAKERS for part in maker(query, context)]
+
+
+def passing(query: Query, context: Context) -> Ids | None:
+    """Return the ids, ascending, that pass all filters of a query; `None` without any."""
+    found = [ids for maker in FILTER_MAKERS if (ids := maker(query, context)) is not None]
+    return reduce(np.intersect1d, found) if found else None
+
+
+def _no_words(query: Query, _: Context) -> list[Part]:
+    if query.words:
+        raise UsageError(
+            f"captions cannot be searched for {query.words!r} in this collection; ask by pictures"
+        )
+    return []
+
+
+def _no_filter(query: Query, _: Context) -> None:
+    if query.filter:
+        raise UsageError(f"the filter {query.filter!r} cannot be used here; leave it out")
+
+
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (_no_words,)
+FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)
