@@ -6,8 +6,8 @@ with Collection.create("photos.lookalike", model="my-model") as photos:
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,9 @@ from lookalike.features.model import Model
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
     PREPROCESS_VERSION,
+    Decoded,
     DecodeLimits,
     decode,
-    read_file,
-    stretch,
 )
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import MOST_WORKERS, usable_processors
@@ -35,7 +34,17 @@ from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+from lookalike.reading import decoded, expanded, file_bytes, named, network_input
+from lookalike.region_ingest import ingest_regions
+from lookalike.region_shelf import RegionShelf
+from lookalike.search.queries import (
+    FileExample,
+    IdExample,
+    PixelsExample,
+    Query,
+    RegionExample,
+)
+from lookalike.search.regions import REGION
 from lookalike.shelf import Gallery, Shelf, check_options
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
@@ -96,7 +105,7 @@ class Collection:
             ModelError: If the model folder is damaged or made for another way of decoding.
             EnvironmentFault: If it cannot be written there, or no model ships.
         """
-        source = default_model() if model is None else _expanded(model)
+        source = default_model() if model is None else expanded(model)
         card = read_card(source)
         check_files(source, card)
         if card.preprocess_version != PREPROCESS_VERSION:
@@ -104,7 +113,7 @@ class Collection:
                 f"model {card.id} was learned with version {card.preprocess_version} of decoding, "
                 f"this program has version {PREPROCESS_VERSION}; learn the model again"
             )
-        create_folder(_expanded(path), source, _descriptors(card))
+        create_folder(expanded(path), source, _descriptors(card))
         return cls.open(path, writable=True)
 
     @classmethod
@@ -121,7 +130,7 @@ class Collection:
             MismatchError: If its version or its model is not what it should be.
         """
         with ExitStack() as stack:
-            folder, manifest = open_folder(_expanded(path))
+            folder, manifest = open_folder(expanded(path))
             if writable:
                 stack.enter_context(WriterLock(folder.path))
                 folder, manifest = open_folder(folder.path)  # as the last writer left it
@@ -137,10 +146,10 @@ class Collection:
         Raises:
             MismatchError: If it was made with another model than the one given.
         """
-        place = _expanded(path)
+        place = expanded(path)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
             return cls.create(place, model=model)
-        checksum = None if model is None else checksum_of_model(_expanded(model))
+        checksum = None if model is None else checksum_of_model(expanded(model))
         opened = cls.open(place, writable=True)
         if checksum not in (None, opened.manifest.model_checksum):
             opened.close()
@@ -185,6 +194,7 @@ class Collection:
         limits: DecodeLimits = DEFAULT_LIMITS,
         seconds_per_file: float = 2.4,
         remove_missing: bool = False,
+        regions: bool = False,
         kind: str = "auto",
         recall_target: float = 0.98,
         progress: Progress = SILENT,
@@ -197,6 +207,8 @@ class Collection:
             limits: Largest file and picture that is accepted.
             seconds_per_file: Longest time a file may take to decode; it is tried twice.
             remove_missing: Also forget the pictures of a folder in which nothing is left.
+            regions: Also store parts of each picture, so that they can be searched; a collection
+                that has any keeps them up to date from then on.
             kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
             progress: Told about every file.
@@ -216,6 +228,9 @@ class Collection:
         check_options(kind, recall_target)
         places = [place for source in sources for place in _places(source)]
         report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
+        if regions or self.catalog.regions.is_used:
+            found = ingest_regions(self.catalog, self.model, options, progress)
+            report = replace(report, regions=found)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
 
@@ -236,6 +251,8 @@ class Collection:
             progress: Told about every step.
         """
         self._shelf.renew(kind, recall_target, force=force, progress=progress)
+        wanted = check_options(kind, recall_target)
+        self._region_shelf.renew(wanted, recall_target, force=force, progress=progress)
         self._gallery = None
 
     def search(self, query: "Query | AnyPath | int | np.integer[Any]", k: int = 10) -> Hits:
@@ -262,35 +279,43 @@ class Collection:
         names = query.compared_in(self.catalog.descriptors)
         if query.weights or not names:
             return query
-        return replace(query, weights={name: DEFAULT_WEIGHTS[name] for name in names})
+        weights = {name: DEFAULT_WEIGHTS[name] for name in names}
+        are_boxes = all(isinstance(example, RegionExample) for example in query.positives)
+        if are_boxes and self.catalog.regions.is_used:
+            weights = {REGION: 1.0}  # a whole picture is hardly ever like a small part of another
+        return replace(query, weights=weights)
 
     @property
     def gallery(self) -> Gallery:
         """What is searched now: indexes and calibrations, read again when the catalog changed."""
         if self._gallery is None or self._gallery.revision != self.catalog.revision:
-            self._gallery = self._shelf.open(self, lambda: self.model)
+            regions = self._region_shelf.open
+            self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
         return self._gallery
 
     def encode(
-        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+        self,
+        examples: Sequence[FileExample | PixelsExample | RegionExample],
+        descriptors: Sequence[str],
     ) -> dict[str, Embeddings]:
         """Embed pictures that need not be in the collection; one row each per descriptor.
 
         Raises:
             ImageError: If a file is no readable image; the message names it.
+            UsageError: If a box does not lie in its picture.
         """
-        pixels = np.stack([self._network_input(example) for example in examples])
+        side = self.card.image_size
+        pixels = np.stack([network_input(example, side, self._files) for example in examples])
         encoded = self.model.encode(pixels).descriptors
         return {name: encoded[name] for name in descriptors}
 
-    def _network_input(self, example: FileExample | PixelsExample) -> Pixels:
-        side = self.card.image_size
-        if isinstance(example, PixelsExample):
-            return stretch(example.pixels, (side, side))
-        path = Path(example.path)
-        data = _file(path)
-        with _named(path):
-            return decode(data, (side, side)).pixels
+    def decoded(self, example: IdExample | FileExample | PixelsExample, side: int) -> Decoded:
+        """Decode the picture of an example whole, stretched to a square; see `encode`."""
+        return decoded(example, side, self._files)
+
+    def _files(self, image_id: int) -> list[Path]:
+        [record] = self.images([image_id])
+        return [Path(os.fsdecode(path)) for path in record.paths]
 
     def status(self) -> dict[str, Any]:
         """Tell what the collection holds, as plain values; of each index, how accurate it was."""
@@ -306,6 +331,7 @@ class Collection:
             "folders": [display_path(root) for root in self.catalog.roots()],
             "descriptors": dict(self.catalog.descriptors),
             "revision": self.catalog.revision,
+            "regions": asdict(self._region_shelf.state()),
             "indexes": [asdict(state) for state in self._shelf.states()],
             "bytes": self._folder.n_bytes,
         }
@@ -336,39 +362,20 @@ class Collection:
         Raises:
             ImageError: If it cannot be read; the message names the file.
         """
-        data = _file(path)
-        with _named(path):
+        data = file_bytes(path)
+        with named(path):
             source = decode(data, (1, 1))
             shrink = min(1.0, longer_side / max(source.width, source.height))
             size = (round(source.height * shrink) or 1, round(source.width * shrink) or 1)
             return decode(data, size).pixels
 
     @property
+    def _region_shelf(self) -> RegionShelf:
+        return RegionShelf(self._folder.index, self.catalog, self.manifest.model)
+
+    @property
     def _shelf(self) -> Shelf:
         return Shelf(self._folder.index, self.catalog, self.manifest.model)
-
-
-def _file(path: Path) -> bytes:
-    try:
-        # A link that a person names is meant; one that lies in a folder is not followed.
-        place = _expanded(path).resolve()
-    except RuntimeError as error:
-        name = display_path(os.fsencode(path))
-        raise ImageError("links that lead in a circle", name) from error
-    return read_file(place)
-
-
-def _expanded(path: AnyPath) -> Path:
-    # Unlike the method of Path, this leaves `~unknown` alone, which then simply does not exist.
-    return Path(os.path.expanduser(path))  # noqa: PTH111
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(error.reason, display_path(os.fsencode(path))) from error
 
 
 def as_query(query: "Query | AnyPath | int | np.integer[Any]") -> Query:
@@ -393,4 +400,4 @@ def _places(source: AnyPath) -> list[bytes]:
         raise UsageError("an empty source names nothing; give folders, files or data sets")
     if needs_opening(source):
         return [os.fsencode(path) for path in picture_files(open_dataset(source))]
-    return [os.fsencode(_expanded(source))]
+    return [os.fsencode(expanded(source))]

@@ -7,8 +7,8 @@ Batches are committed whole; a run that is stopped anywhere is taken up by the n
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from lookalike.features.regions import (
 )
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
-from lookalike.ingest import IngestOptions, Trouble
+from lookalike.ingest import IngestOptions, RegionReport, Trouble
 from lookalike.progress import SILENT, Progress, Task
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import ImageRecord
@@ -39,27 +39,6 @@ COMMIT_SECONDS: Final = 5.0
 _CHUNK: Final = 256
 
 _CHANGED: Final = "it has changed since it was indexed; index it again"
-
-
-@dataclass(frozen=True, slots=True)
-class RegionReport:
-    """What a run did.
-
-    Attributes:
-        images: Images that got their regions.
-        regions: Regions stored.
-        failed: Images whose files could not be read any more; the next run tries them again.
-        seconds: Duration.
-    """
-
-    images: int
-    regions: int
-    failed: tuple[Trouble, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
 def ingest_regions(

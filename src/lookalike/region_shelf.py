@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from lookalike.arrays import Embeddings, Ids
+from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import DamagedCollectionError, UsageError
 from lookalike.features.region_features import COLOR_DIM, TEXTURE_DIM
 from lookalike.features.regions import REGIONS_VERSION
@@ -18,7 +18,7 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import SILENT, Progress
 from lookalike.search.calibration import Calibration, fit_calibration
-from lookalike.search.regions import PER_IMAGE, RegionGallery, fit_best
+from lookalike.search.region_gallery import PER_IMAGE, RegionGallery, fit_best
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.regions import VECTORS
 
@@ -128,7 +128,8 @@ class RegionShelf:
         try:
             base, card = self._stored(name)
         except DamagedCollectionError:
-            index = exact_index(*self._vectors(name, since=-1))
+            ids, rows = self._vectors(name, since=-1)
+            index = exact_index(ids, normalize(rows))
             return index, fit_calibration(index), None
         pairs = Calibration.from_json(card.calibration["pairs"])
         best = card.calibration.get("best")

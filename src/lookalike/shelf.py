@@ -17,8 +17,9 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration
-from lookalike.search.parts import Context
+from lookalike.search.parts import Context, PictureReader
 from lookalike.search.query_embeddings import ExampleEncoder
+from lookalike.search.region_gallery import RegionGallery
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 
@@ -96,13 +97,21 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(self, encoder: ExampleEncoder, model: Callable[[], Model] | None = None) -> Gallery:
+    def open(
+        self,
+        encoder: ExampleEncoder,
+        model: Callable[[], Model] | None = None,
+        reader: PictureReader | None = None,
+        regions: Callable[[], RegionGallery] | None = None,
+    ) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared.
 
         Args:
             encoder: Encodes examples that come as files or pixels.
             model: Gives the model, asked when words or a layout need it; without it they cannot be
                 searched for.
+            reader: Reads pictures that parts of queries are made from.
+            regions: Reads the regions of all images, when they are needed.
         """
         revision = self._catalog.revision
         indexes: dict[str, VectorIndex] = {}
@@ -111,7 +120,9 @@ class Shelf:
             indexes[descriptor], calibrations[descriptor] = self._open_one(
                 descriptor, dim, revision
             )
-        context = Context(indexes, calibrations, self._catalog, model) if model else None
+        context = None
+        if model is not None:
+            context = Context(indexes, calibrations, self._catalog, model, {}, reader, regions)
         searcher = Searcher(indexes, calibrations, encoder, model, context)
         return Gallery(revision, indexes, searcher)
 

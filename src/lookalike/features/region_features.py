@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
 from numpy import ndarray
 
 from lookalike.arrays import Pixels
@@ -38,8 +38,15 @@ _TO_XYZ: Final = np.array(
 ) / np.array([[0.95047], [1.0], [1.08883]])  # fmt: skip
 
 
+def color_codes(pixels: Pixels) -> UInt16[ndarray, "height width"]:
+    """Return the color of each pixel, of 32 × 32 × 32, for `color_vector`."""
+    red, green, blue = np.moveaxis(pixels.astype(np.uint16) >> 3, 2, 0)
+    codes: ndarray = (red * _LEVELS + green) * _LEVELS + blue
+    return codes
+
+
 def color_vector(
-    pixels: Pixels, mask: Bool[ndarray, "height width"] | None = None
+    codes: UInt16[ndarray, "height width"], mask: Bool[ndarray, "height width"]
 ) -> Float32[ndarray, " color_dim"]:
     """Root of a histogram of 4 × 4 × 4 soft bins in CIE L*a*b*; a unit vector.
 
@@ -47,66 +54,71 @@ def color_vector(
     light changes the histogram slightly.
 
     Args:
-        pixels: RGB.
-        mask: The pixels that count; all without one, or if it holds none.
+        codes: Of `color_codes`.
+        mask: The pixels that count; all if it holds none.
 
     References:
         J. Hafner et al., *Efficient Color Histogram Indexing for Quadratic Form Distance
         Functions*, IEEE TPAMI 17(7), 1995, for histograms whose bins are not strangers.
     """
-    colors = _counted(pixels, mask) >> 3
-    codes = (colors[:, 0].astype(np.int64) * _LEVELS + colors[:, 1]) * _LEVELS + colors[:, 2]
-    counts = np.bincount(codes, minlength=_LEVELS**3).astype(np.float64)
+    counts = np.bincount(_counted(codes, mask), minlength=_LEVELS**3).astype(np.float64)
     present = np.flatnonzero(counts)
     return _root(counts[present] @ _shares()[present])
 
 
-def texture_vector(
-    pixels: Pixels, mask: Bool[ndarray, "height width"] | None = None
-) -> Float32[ndarray, " texture_dim"]:
-    """Root of the histograms of local binary patterns at 1, 2 and 4 pixels; a unit vector.
+def texture_codes(pixels: Pixels) -> UInt8[ndarray, "radii height width"]:
+    """Return the local binary pattern around each pixel at 1, 2 and 4 pixels.
 
     A pattern says which of eight neighbors are at least as bright as the pixel. Those with at most
-    two changes around the ring are counted by their number of brighter neighbors, all others
-    together: `riu2` of T. Ojala, M. Pietikäinen, T. Mäenpää, *Multiresolution Gray-Scale and
+    two changes around the ring are told apart by their number of brighter neighbors, all others
+    are one: `riu2` of T. Ojala, M. Pietikäinen, T. Mäenpää, *Multiresolution Gray-Scale and
     Rotation Invariant Texture Classification with Local Binary Patterns*, IEEE TPAMI 24(7), 2002;
-    neighbors are taken on the square ring, without interpolation.
+    neighbors are taken on the square ring, without interpolation. Beyond its edge a picture is
+    taken to go on as at the edge.
+    """
+    gray = np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+    return np.stack([_patterns(gray, radius) for radius in _RADII])
+
+
+def texture_vector(
+    codes: UInt8[ndarray, "radii height width"], mask: Bool[ndarray, "height width"]
+) -> Float32[ndarray, " texture_dim"]:
+    """Root of the histograms of local binary patterns at three radii; a unit vector.
 
     Args:
-        pixels: RGB; beyond its edge it is taken to go on as at the edge.
-        mask: The pixels that count; all without one, or if it holds none.
+        codes: Of `texture_codes`.
+        mask: The pixels that count; all if it holds none.
     """
-    gray = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    histograms = [
-        np.bincount(_counted(_patterns(gray, radius)[..., None], mask)[:, 0], minlength=_PATTERNS)
-        for radius in _RADII
-    ]
+    histograms = [np.bincount(_counted(of, mask), minlength=_PATTERNS) for of in codes]
     return _root(np.concatenate(histograms).astype(np.float64))
 
 
-def _patterns(
-    gray: Float32[ndarray, "height width"], radius: int
-) -> UInt8[ndarray, "height width"]:
+def _patterns(gray: UInt8[ndarray, "height width"], radius: int) -> UInt8[ndarray, "height width"]:
     height, width = gray.shape
     framed = np.pad(gray, radius, mode="edge")
-    brighter = np.stack(
-        [
-            framed[radius * (1 + y) :, radius * (1 + x) :][:height, :width] >= gray
-            for y, x in _RING
-        ]
-    )
-    n_changes = (brighter != np.roll(brighter, 1, axis=0)).sum(axis=0)
-    kind = np.where(n_changes <= 2, brighter.sum(axis=0), _PATTERNS - 1)
-    patterns: ndarray = kind.astype(np.uint8)
+    bits = np.zeros((height, width), np.uint8)
+    for place, (y, x) in enumerate(_RING):
+        neighbor = framed[radius * (1 + y) :, radius * (1 + x) :][:height, :width]
+        bits |= (neighbor >= gray).astype(np.uint8) << np.uint8(place)
+    patterns: ndarray = _kinds()[bits]
     return patterns
 
 
+@cache
+def _kinds() -> UInt8[ndarray, " rings"]:
+    """Kind of each ring of eight bits."""
+    rings = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+    n_changes = (rings != np.roll(rings, 1, axis=1)).sum(axis=1)
+    kinds: ndarray = np.where(n_changes <= 2, rings.sum(axis=1), _PATTERNS - 1).astype(np.uint8)
+    return kinds
+
+
 def _counted(
-    pixels: UInt8[ndarray, "height width channels"], mask: Bool[ndarray, "height width"] | None
-) -> UInt8[ndarray, "pixels channels"]:
-    if mask is None or not mask.any():
-        return pixels.reshape(-1, pixels.shape[2])
-    return pixels[mask]
+    codes: UInt8[ndarray, "height width"] | UInt16[ndarray, "height width"],
+    mask: Bool[ndarray, "height width"],
+) -> UInt8[ndarray, " pixels"] | UInt16[ndarray, " pixels"]:
+    counted: ndarray = codes[mask] if mask.any() else codes.ravel()
+    return counted
 
 
 def _root(counts: Float64[ndarray, " bins"]) -> Float32[ndarray, " bins"]:

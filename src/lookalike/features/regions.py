@@ -7,7 +7,7 @@ How large the cells are was chosen on photographs, see `docs/regions.md`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -17,7 +17,13 @@ from scipy import ndimage
 
 from lookalike.arrays import BACKGROUND, Pixels
 from lookalike.features.extraction import ImageEncoder
-from lookalike.features.region_features import color_vector, texture_vector
+from lookalike.features.region_features import (
+    color_codes,
+    color_vector,
+    texture_codes,
+    texture_vector,
+)
+from lookalike.images.decoding import Box, Decoded, check_box
 
 REGIONS_VERSION: Final = 1
 """Grows whenever the same picture would get other regions; older ones are made again then."""
@@ -28,9 +34,10 @@ CELLS: Final = ((1, 1.0), (2, 0.6), (3, 0.4))
 LEAST_AREA: Final = 0.01
 MOST_COMPONENTS: Final = 8
 MASK_SIDE: Final = 8
-_FEATURE_SIDE: Final = 256
+LOOK_SIDE: Final = 256
+"""Pictures are brought to this side before colors and texture are taken."""
 
-Shares: TypeAlias = tuple[float, float, float, float]
+Shares: TypeAlias = tuple[int | float, int | float, int | float, int | float]
 """Left, top, width and height as shares of the picture's width and height."""
 
 
@@ -142,22 +149,58 @@ def describe_regions(
     image = Image.fromarray(picture)
     crops = np.stack([_crop(image, outline.box, side) for outline in outlines])
     rows = encoder.encode(crops).descriptors["content"]
-    small = image.resize((_FEATURE_SIDE, _FEATURE_SIDE), Image.Resampling.BILINEAR)
-    pixels = np.asarray(small)
+    small = image.resize((LOOK_SIDE, LOOK_SIDE), Image.Resampling.BILINEAR)
+    looks = PictureLooks(np.asarray(small))
     return [
-        DescribedRegion(outline, row, *_looks(pixels, outline))
+        DescribedRegion(outline, row, *looks.of(outline.box, outline.mask))
         for outline, row in zip(outlines, rows, strict=True)
     ]
 
 
-def _looks(
-    pixels: Pixels, outline: Outline
+@final
+class PictureLooks:
+    """Colors and texture of a picture, from which those of its parts are taken.
+
+    Args:
+        pixels: The whole picture at 256 × 256 pixels, so that textures of all pictures are seen at
+            one scale.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._colors = color_codes(pixels)
+        self._textures = texture_codes(pixels)
+
+    def of(
+        self, box: Shares, mask: Bool[ndarray, "8 8"] | None = None
+    ) -> tuple[Float32[ndarray, " color_dim"], Float32[ndarray, " texture_dim"]]:
+        """Return the color and the texture of a part, or of what `mask` covers of it."""
+        height, width = self._colors.shape
+        left, top, right, bottom = (round(edge) for edge in _edges(box, width, height))
+        top, left = min(top, height - 1), min(left, width - 1)
+        rows, columns = slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+        colors = self._colors[rows, columns]
+        covered = _spread(np.ones((8, 8), bool) if mask is None else mask, *colors.shape)
+        return color_vector(colors, covered), texture_vector(
+            self._textures[:, rows, columns], covered
+        )
+
+
+def box_looks(
+    picture: Decoded, box: Box | None
 ) -> tuple[Float32[ndarray, " color_dim"], Float32[ndarray, " texture_dim"]]:
-    left, top, right, bottom = _edges(outline.box, pixels.shape[1], pixels.shape[0])
-    part = pixels[round(top) : max(round(bottom), round(top) + 1)]
-    part = part[:, round(left) : max(round(right), round(left) + 1)]
-    mask = _spread(outline.mask, part.shape[0], part.shape[1])
-    return color_vector(part, mask), texture_vector(part, mask)
+    """Return the color and the texture of a part of a picture, to be compared with regions.
+
+    Args:
+        picture: The whole picture at 256 × 256 pixels.
+        box: The part, in pixels of the file's picture; `None` for all of it.
+
+    Raises:
+        UsageError: If the box does not lie in the picture.
+    """
+    width, height = picture.width, picture.height
+    x, y, w, h = box or (0, 0, width, height)
+    check_box((x, y, w, h), width, height)
+    return PictureLooks(picture.pixels).of((x / width, y / height, w / width, h / height))
 
 
 def _spread(

@@ -7,8 +7,10 @@ import numpy as np
 
 from lookalike.arrays import Ids
 from lookalike.errors import UsageError
+from lookalike.search.composition import make_composition_parts
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker
 from lookalike.search.queries import Query
+from lookalike.search.regions import make_region_parts
 
 
 def make_parts(query: Query, context: Context) -> list[Part]:
@@ -35,5 +37,9 @@ def _no_filter(query: Query, _: Context) -> None:
         raise UsageError(f"the filter {query.filter!r} cannot be used here; leave it out")
 
 
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (_no_words,)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (
+    _no_words,
+    make_region_parts,
+    make_composition_parts,
+)
 FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)

@@ -12,12 +12,14 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.clauses import Composition, composition_from_json
 from lookalike.search.examples import (
     Example,
     FileExample,
     IdExample,
     PictureExample,
     PixelsExample,
+    RegionExample,
     TextExample,
     UrlExample,
     check_example_weights,
@@ -36,6 +38,7 @@ __all__ = [
     "PictureExample",
     "PixelsExample",
     "Query",
+    "RegionExample",
     "Sort",
     "TextExample",
     "UrlExample",
@@ -74,6 +77,7 @@ class Query:
         cut: `auto` leaves out hits behind the knee: see `lookalike.search.knee`.
         sort: Order of the hits that are left; by date newest first.
         hide_duplicates: Whether of nearly equal images only the best one is found.
+        composition: What the regions of an image should be like, one clause for each region.
 
     Raises:
         UsageError: If there is nothing to be like, no positive example of the kind (picture or
@@ -96,6 +100,7 @@ class Query:
     cut: Cut = "none"
     sort: Sort = "score"
     hide_duplicates: bool = False
+    composition: Composition | None = None
 
     def __post_init__(self) -> None:
         if not self.positives and self.negatives:
@@ -123,11 +128,16 @@ class Query:
 
     @property
     def has_parts(self) -> bool:
-        """Whether more is asked for than to be like examples."""
-        return any(
-            getattr(self, field.name) != field.default
-            for field in fields(self)
-            if field.name not in _NO_PARTS
+        """Whether more is asked for than to be like whole examples."""
+        has_box = any(isinstance(example, RegionExample) for example in self.positives)
+        return (
+            has_box
+            or "region" in (self.weights or {})
+            or any(
+                getattr(self, field.name) != field.default
+                for field in fields(self)
+                if field.name not in _NO_PARTS
+            )
         )
 
     @property
@@ -168,8 +178,13 @@ class Query:
         """Ids that are not to be found."""
         if not self.exclude_examples:
             return frozenset(self.exclude_ids)
-        asked = (each.id for each in self.examples if isinstance(each, IdExample))
-        return frozenset((*self.exclude_ids, *asked))
+        clauses = self.composition.examples if self.composition else ()
+        asked = (
+            each.example if isinstance(each, RegionExample) else each
+            for each in (*self.examples, *clauses)
+        )
+        ids = (each.id for each in asked if isinstance(each, IdExample))
+        return frozenset((*self.exclude_ids, *ids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
@@ -182,6 +197,8 @@ class Query:
             content["weights"] = dict(self.weights)
         if self.exclude_ids:
             content["exclude_ids"] = list(self.exclude_ids)
+        if self.composition is not None:
+            content["composition"] = self.composition.to_json()
         for name in _PLAIN_FIELDS:
             if getattr(self, name) != _default(name):
                 content[name] = getattr(self, name)
@@ -216,6 +233,7 @@ class Query:
             positive_weights=positive_weights,
             negative_weights=negative_weights,
             exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
+            composition=composition_from_json(content.get("composition")),
             **plain,
         )
 

@@ -94,6 +94,7 @@ _FIRST_TABLES: Final = (
     ) STRICT""",
 )
 
+
 def m002_regions(connection: sqlite3.Connection) -> None:
     """Make the tables of regions."""
     regions.create_tables(connection)

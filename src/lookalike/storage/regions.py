@@ -120,6 +120,13 @@ class RegionStore:
     def __init__(self, opened: Database) -> None:
         self._database = opened
 
+    @property
+    def is_used(self) -> bool:
+        """Whether any image has regions."""
+        with self._database.reading() as connection:
+            (found,) = connection.execute("SELECT EXISTS (SELECT 1 FROM region_images)").fetchone()
+        return bool(found)
+
     def counts(self, version: int) -> tuple[int, int, int]:
         """Return how many images have regions of this version, how many do not, all regions."""
         with self._database.reading() as connection:
@@ -319,7 +326,7 @@ def _read_after(connection: sqlite3.Connection, after: int, since: int, n: int) 
 
 
 def _is_intact(row: Row) -> bool:
-    return _checksum(row[:13]) == row[13]
+    return bool(_checksum(row[:13]) == row[13])
 
 
 def _checksum(row: Row) -> int:
