@@ -37,6 +37,8 @@ class Hits:
         is_ranked: Whether rows are sorted by score; false for the literal list order.
         boxes: Where in each hit the match is: x0, y0, x1, y1 as shares of the picture, `nan` where
             it is nowhere in particular; `None` where no query asks for a place.
+        beyond: Images of the best `k` of each query that are left out because their score is below
+            the lowest asked for, or behind the knee; `None` where nothing is left out.
 
     Raises:
         UsageError: If shapes differ or a row is not sorted.
@@ -49,6 +51,7 @@ class Hits:
     is_exact: bool = True
     is_ranked: bool = True
     boxes: Float64[ndarray, "queries k 4"] | None = None
+    beyond: Int64[ndarray, " queries"] | None = None
 
     def __post_init__(self) -> None:
         for name, values in {"scores": self.scores, **self.parts}.items():

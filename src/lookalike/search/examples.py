@@ -162,7 +162,7 @@ def check_keys(content: object, known: Sequence[str] | Mapping[str, Any], what: 
             raise UsageError(f"unknown part {key!r} of {what}; known are: {', '.join(known)}")
 
 
-def check_example_weights(examples: Sequence[Example], weights: Sequence[float]) -> None:
+def check_example_weights(examples: Sequence[Example], weights: Sequence[int | float]) -> None:
     """Refuse weights that are not one number above 0 for each example; none at all is fine."""
     if weights and len(weights) != len(examples):
         raise UsageError(
@@ -173,7 +173,9 @@ def check_example_weights(examples: Sequence[Example], weights: Sequence[float])
             raise UsageError(f"the weight of an example must be above 0, not {weight!r}")
 
 
-def examples_to_json(examples: Sequence[Example], weights: Sequence[float]) -> list[dict[str, Any]]:
+def examples_to_json(
+    examples: Sequence[Example], weights: Sequence[int | float]
+) -> list[dict[str, Any]]:
     """Return examples as JSON knows them, each with its weight if there are any."""
     content = [example_to_json(example) for example in examples]
     if weights:
@@ -182,7 +184,7 @@ def examples_to_json(examples: Sequence[Example], weights: Sequence[float]) -> l
     return content
 
 
-def examples_from_json(content: object) -> tuple[tuple[Example, ...], tuple[float, ...]]:
+def examples_from_json(content: object) -> tuple[tuple[Example, ...], tuple[int | float, ...]]:
     """Read what `examples_to_json` gave: examples, and weights unless all are left out.
 
     Raises:

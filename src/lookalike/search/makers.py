@@ -1,20 +1,46 @@
 """The kinds of parts and filters that a query may have: each kind has one line here."""
 
+from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
+from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.errors import UsageError
 from lookalike.search.composition import make_composition_parts
-from lookalike.search.parts import Context, FilterMaker, Part, PartMaker
+from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
 from lookalike.search.regions import make_region_parts
 
 
-def make_parts(query: Query, context: Context) -> list[Part]:
-    """Return all parts of a query but its examples."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Everything:
+    """What a filter alone asks for: whatever passes, by ascending id, with a score of 0.
+
+    Attributes:
+        ids: Of all images.
+        name: Of the part.
+    """
+
+    ids: Ids
+    name: str = "filter"
+
+    def propose(self, n: int, allowed: Ids | None) -> Proposal:
+        """Return the first `n`."""
+        return Proposal((self.ids if allowed is None else allowed)[:n])
+
+    def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Return 0 for each."""
+        return np.zeros(len(ids))
+
+
+def make_parts(query: Query, context: Context, ids: Ids) -> list[Part]:
+    """Return all parts of a query but its examples; `ids` are those of all images."""
+    if query.filter and not query.positives and not query.has_parts:
+        return [Everything(ids)]
     return [part for maker in PART_MAKERS for part in maker(query, context)]
 
 

@@ -90,13 +90,13 @@ class Query:
     weights: Mapping[str, int | float] | None = None
     exclude_examples: bool = True
     order: Order = "ranked"
-    positive_weights: tuple[float, ...] = ()
-    negative_weights: tuple[float, ...] = ()
+    positive_weights: tuple[int | float, ...] = ()
+    negative_weights: tuple[int | float, ...] = ()
     multipoint: Multipoint = "no"
     exclude_ids: tuple[int, ...] = ()
     words: str = ""
     filter: str = ""
-    min_score: float | None = None
+    min_score: int | float | None = None
     cut: Cut = "none"
     sort: Sort = "score"
     hide_duplicates: bool = False
@@ -166,6 +166,12 @@ class Query:
     def picture_share(self) -> float:
         """Share of the positive examples that are pictures; 0 where there are none at all."""
         return 1 - self.text_share if self.positives else 0.0
+
+    @property
+    def is_multipoint(self) -> bool:
+        """Whether there are several positive pictures, and they stay several points."""
+        n_pictures = sum(not isinstance(example, TextExample) for example in self.positives)
+        return self.multipoint != "no" and n_pictures > 1
 
     def compared_in(self, descriptors: Iterable[str]) -> list[str]:
         """Return the `descriptors` that the examples say anything of: not all, if it is words."""

@@ -65,7 +65,8 @@ def embed_queries(
 ) -> dict[str, Float32[ndarray, "queries dim"]]:
     """Return one unit row per query for each descriptor of `indexes`; see `combine`.
 
-    Words are left out: see `embed_texts`. Queries of words alone have rows of zeros. Every example
+    Words are left out: see `embed_texts`, and so are the pictures of multipoint queries: see
+    `lookalike.search.multipoint`. Queries without pictures have rows of zeros. Every example
     is encoded or looked up once, however many queries it is part of. Rows of images in the
     collection are taken as they are stored, to the last bit.
 
@@ -74,7 +75,8 @@ def embed_queries(
         ImageError: If a file is no readable image.
         MismatchError: If the encoder's embeddings are not of the collection's kind.
     """
-    examples = list(dict.fromkeys(example for query in queries for example in query.examples))
+    single = [query for query in queries if not query.is_multipoint]
+    examples = list(dict.fromkeys(example for query in single for example in query.examples))
     stored = [example for example in examples if isinstance(example, IdExample)]
     outside = [e for e in examples if isinstance(e, FileExample | PixelsExample | RegionExample)]
     _refuse_urls(examples)
@@ -115,8 +117,8 @@ def embed_texts(
 def combine(
     positives: Float32[ndarray, "positives dim"],
     negatives: Float32[ndarray, "negatives dim"],
-    positive_weights: Sequence[float] = (),
-    negative_weights: Sequence[float] = (),
+    positive_weights: Sequence[int | float] = (),
+    negative_weights: Sequence[int | float] = (),
 ) -> Float32[ndarray, " dim"]:
     """Move from the mean of the positive examples away from that of the negative ones.
 
@@ -138,7 +140,9 @@ def combine(
     return point
 
 
-def _mean(rows: Float32[ndarray, "rows dim"], weights: Sequence[float]) -> Float32[ndarray, " dim"]:
+def _mean(
+    rows: Float32[ndarray, "rows dim"], weights: Sequence[int | float]
+) -> Float32[ndarray, " dim"]:
     if len(set(weights)) < 2:  # equal weights are none, to the last bit
         plain: ndarray = rows.mean(axis=0)
         return plain
@@ -182,8 +186,8 @@ def _points(
 
 
 def _known(
-    examples: Sequence[Example], weights: Sequence[float], row_of: Mapping[Example, int]
-) -> tuple[list[int], list[float]]:
+    examples: Sequence[Example], weights: Sequence[int | float], row_of: Mapping[Example, int]
+) -> tuple[list[int], list[int | float]]:
     """Return the rows of those examples that have one, and their weights if there are any."""
     rows = [row_of[example] for example in examples if example in row_of]
     kept = [w for e, w in zip(examples, weights, strict=False) if e in row_of] if weights else []

@@ -21,7 +21,8 @@ from lookalike.errors import UsageError
 from lookalike.index.base import Hits, VectorIndex, pad_rows
 from lookalike.search.batches import Batch, Points, weight_table, weights_of
 from lookalike.search.calibration import Calibration, fit_text_calibration
-from lookalike.search.makers import make_parts
+from lookalike.search.makers import make_parts, passing
+from lookalike.search.multipoint import NearestPoint, nearest_points
 from lookalike.search.parts import Context, Part, Proposal
 from lookalike.search.queries import TEXT_DESCRIPTOR, Query
 from lookalike.search.query_embeddings import (
@@ -30,6 +31,7 @@ from lookalike.search.query_embeddings import (
     embed_queries,
     embed_texts,
 )
+from lookalike.search.shaping import shape, stack, window
 
 _CANDIDATES: Final = 1_000
 """Images that each of several descriptors proposes at least: what is best in the mean of all need
@@ -105,6 +107,25 @@ class Searcher:
             raise UsageError(
                 "the collection has no images yet; add some with: lookalike index COLLECTION FOLDER"
             )
+        if not any(query.is_shaped for query in queries):
+            return self._find(queries, k, allowed)
+        return stack([self._find_shaped(query, k, allowed) for query in queries])
+
+    def _find_shaped(self, query: Query, k: int, allowed: Ids | None) -> Hits:
+        """Find what a query asks for, and cut, thin and sort it as it says."""
+        if query.order == "list":
+            raise UsageError(
+                "the order 'list' is shown as it comes; leave out filter, lowest score, cut, sort "
+                "and hidden duplicates"
+            )
+        if query.filter:
+            passed = passing(query, self._collection)
+            allowed = _both(passed, allowed)
+        n_images = len(self._ids) if allowed is None else len(allowed)
+        hits = self._find([query], window(query, k, n_images), allowed)
+        return shape(hits, query, k, n_images, self._indexes, self._context)
+
+    def _find(self, queries: Sequence[Query], k: int, allowed: Ids | None) -> Hits:
         batch = self._batch(queries)
         if any(query.order == "list" for query in queries):
             return self._walk(queries, batch, k, allowed)
@@ -114,6 +135,12 @@ class Searcher:
             return self._rank_all(batch, k, allowed)
         return self._rank_candidates(batch, k, allowed)
 
+    @property
+    def _collection(self) -> Context:
+        if self._context is None:
+            raise UsageError("only examples can be searched here: there is no collection around")
+        return self._context
+
     def _batch(self, queries: Sequence[Query]) -> Batch:
         parts = [self._parts(query) for query in queries]
         named = [
@@ -121,25 +148,31 @@ class Searcher:
             for query, made in zip(queries, parts, strict=True)
         ]
         names, weights = weight_table(named, list(self._indexes))
-        weighed = [
+        weighed: list[list[Part]] = [
             [part for part in made if weights.get(part.name)]
             for made, weights in zip(parts, named, strict=True)
         ]
         excluded = [np.array(sorted(query.excluded_ids), np.int64) for query in queries]
+        for row, query in enumerate(queries):
+            if query.is_multipoint:
+                weighed[row] += self._nearest_points(query, named[row])
         return Batch(names, self._points(queries, names), weights, excluded, weighed)
+
+    def _nearest_points(self, query: Query, weights: Mapping[str, float]) -> list[NearestPoint]:
+        weighed = {name: index for name, index in self._indexes.items() if weights.get(name)}
+        share = query.picture_share
+        return nearest_points(query, weighed, self._calibrations, self._encoder, share)
 
     def _parts(self, query: Query) -> list[Part]:
         """Return what a query is made of beside its examples."""
-        if not query.has_parts:
+        if not query.has_parts and query.positives:
             return []
-        if self._context is None:
-            raise UsageError("only examples can be searched here: there is no collection around")
-        return make_parts(query, self._context)
+        return make_parts(query, self._collection, self._ids)
 
     def _points(self, queries: Sequence[Query], names: Sequence[str]) -> list[Points]:
         """Return what is compared: pictures in each descriptor, and words in theirs."""
         text = np.array([query.text_share for query in queries])
-        pictures = np.array([query.picture_share for query in queries])
+        pictures = np.array([0 if q.is_multipoint else q.picture_share for q in queries])
         indexes = {name: self._indexes[name] for name in names if name in self._indexes}
         points = []
         if (pictures > 0).any():
@@ -273,6 +306,13 @@ _NO_IDS: Final = np.empty(0, np.int64)
 def _union(ids: Int64[ndarray, "_"], others: Int64[ndarray, "_"]) -> Int64[ndarray, "_"]:
     """Return all ids, ascending; fast where both are the same, as they mostly are."""
     return ids if np.array_equal(ids, others) else np.union1d(ids, others)
+
+
+def _both(ids: Ids | None, others: Int64[ndarray, "_"] | None) -> Int64[ndarray, "_"] | None:
+    """Return the ids that pass both filters; `None` where there is none."""
+    if ids is None or others is None:
+        return others if ids is None else ids
+    return np.intersect1d(ids, others)
 
 
 def _row(hits: Hits, row: int) -> Proposal:
