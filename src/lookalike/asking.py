@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,21 @@ from lookalike.evaluation.contact_sheet import (
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits, Order
+from lookalike.region_asking import (
+    add_boxes,
+    in_shares,
+    in_words,
+    read_composition,
+    shown_boxes,
+    with_boxes,
+)
 from lookalike.search.queries import (
     Example,
     FileExample,
     IdExample,
     PixelsExample,
     Query,
+    RegionExample,
     TextExample,
     UrlExample,
 )
@@ -41,19 +51,24 @@ def make_query(
     weights: Mapping[str, float] | None,
     order: Order,
     texts: Sequence[str] = (),
+    boxes: Sequence[str] = (),
+    clauses: Sequence[str] = (),
 ) -> Query:
-    """Put a query together from files and ids, liked and disliked, and words.
+    """Put a query together from files and ids, liked and disliked, words, boxes and clauses.
 
     Raises:
-        UsageError: If nothing is liked, or a weight or the order makes no sense.
+        UsageError: If nothing is liked, or a weight, the order, a box or a clause makes no sense.
     """
-    liked: list[Example] = [
+    pictures: list[FileExample | IdExample] = [
         *map(FileExample.of, images),
         *map(IdExample, ids),
-        *map(TextExample, texts),
     ]
+    liked: list[Example] = [*with_boxes(pictures, boxes), *map(TextExample, texts)]
     disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+    composition = read_composition(clauses)
+    return Query(
+        tuple(liked), tuple(disliked), weights=weights, order=order, composition=composition
+    )
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -61,6 +76,7 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     started = time.perf_counter()
     hits = collection.search(query, k)
     found = _hits(collection, hits)
+    add_boxes(collection, query, hits, found)
     probed = hits.probed_clusters
     return {
         "hits": found,
@@ -98,7 +114,7 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
-        [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
+        [SheetQuery(_shown_query(collection, query), (row,))],
         title="Most alike",
         subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
@@ -115,12 +131,23 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
     seen = None
     if collection.card.has_layout:
         seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
-    return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
+    boxes = shown_boxes(collection, hit)
+    return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}", boxes=boxes)
+
+
+def _shown_query(collection: Collection, query: Query) -> SheetPicture:
+    if not query.positives and query.composition is not None:
+        return SheetPicture(draw_words(in_words(query.composition)), caption="query")
+    return _shown_example(collection, query.positives[0])
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
     if isinstance(example, TextExample):
         return SheetPicture(draw_words(example.text), caption="query")
+    if isinstance(example, RegionExample):
+        whole = _shown_example(collection, example.example)
+        size = collection.decoded(example.example, 1)
+        return replace(whole, boxes=(in_shares(example.box, size.width, size.height),))
     if isinstance(example, IdExample):
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):

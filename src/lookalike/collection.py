@@ -17,8 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, Pixels
-from lookalike.datasets import needs_opening, open_dataset, picture_files
-from lookalike.errors import ImageError, MismatchError, UsageError
+from lookalike.errors import ImageError, MismatchError
 from lookalike.features.model import Model
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
@@ -34,7 +33,14 @@ from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
 from lookalike.progress import SILENT, Progress
-from lookalike.reading import decoded, expanded, file_bytes, named, network_input
+from lookalike.reading import (
+    decoded,
+    expanded,
+    file_bytes,
+    named,
+    network_input,
+    places,
+)
 from lookalike.region_ingest import ingest_regions
 from lookalike.region_shelf import RegionShelf
 from lookalike.search.queries import (
@@ -226,11 +232,11 @@ class Collection:
             remove_missing=remove_missing,
         )
         check_options(kind, recall_target)
-        places = [place for source in sources for place in _places(source)]
-        report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
+        found = [place for source in sources for place in places(source)]
+        report = ingest(self.catalog, self.model, self.card.classes, found, options, progress)
         if regions or self.catalog.regions.is_used:
-            found = ingest_regions(self.catalog, self.model, options, progress)
-            report = replace(report, regions=found)
+            of_parts = ingest_regions(self.catalog, self.model, options, progress)
+            report = replace(report, regions=of_parts)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
 
@@ -392,12 +398,3 @@ def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
     if not card.has_layout:
         return content
     return {**content, "layout": DescriptorSpec(DESCRIPTOR_VERSION, card.code_dim)}
-
-
-def _places(source: AnyPath) -> list[bytes]:
-    """Turn a source into folders and files: data sets by their words, all else by its path."""
-    if not os.fspath(source):
-        raise UsageError("an empty source names nothing; give folders, files or data sets")
-    if needs_opening(source):
-        return [os.fsencode(path) for path in picture_files(open_dataset(source))]
-    return [os.fsencode(expanded(source))]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.arrays import Pixels
-from lookalike.errors import ImageError
+from lookalike.datasets import needs_opening, open_dataset, picture_files
+from lookalike.errors import ImageError, UsageError
 from lookalike.images.decoding import Box, Decoded, check_box, decode, read_file, stretch
 from lookalike.images.scanning import display_path
 from lookalike.search.queries import FileExample, IdExample, PixelsExample, RegionExample
@@ -98,6 +99,15 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     """Put the folder of a user in the place of a leading `~`."""
     # Unlike the method of Path, this leaves `~unknown` alone, which then simply does not exist.
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def places(source: str | os.PathLike[str]) -> list[bytes]:
+    """Turn a source into folders and files: data sets by their words, all else by its path."""
+    if not os.fspath(source):
+        raise UsageError("an empty source names nothing; give folders, files or data sets")
+    if needs_opening(source):
+        return [os.fsencode(path) for path in picture_files(open_dataset(source))]
+    return [os.fsencode(expanded(source))]
 
 
 @contextmanager

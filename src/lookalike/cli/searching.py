@@ -27,6 +27,7 @@ from lookalike.terminal import Bars
         "lookalike index photos.lookalike ~/Pictures",
         "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
+        "lookalike index photos.lookalike ~/Pictures --regions",
     ),
 )
 def index(
@@ -57,6 +58,10 @@ def index(
     seconds_per_file: Annotated[
         float, option("--seconds-per-file", help="Longest time to decode one, tried twice.")
     ] = 2.4,
+    regions: Annotated[
+        bool,
+        option("--regions", help="Also index parts of pictures; takes several times as long."),
+    ] = False,
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
@@ -80,12 +85,13 @@ def index(
             limits=limits,
             seconds_per_file=more_than_nothing("--seconds-per-file", seconds_per_file),
             remove_missing=remove_missing,
+            regions=regions,
             kind=kind,
             recall_target=recall,
             progress=Bars(),
         )
     show_result(as_json, report.to_json(), lambda: show_ingest(report))
-    return SOME_FAILED if report.failed else 0
+    return SOME_FAILED if report.has_failed else 0
 
 
 @app.command(
@@ -96,6 +102,8 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --id 17 --box 40,20,100,80",
+        "lookalike search photos.lookalike --clause label=dog,position=left",
     ),
 )
 def search(
@@ -112,6 +120,14 @@ def search(
     not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
     not_ids: Annotated[
         list[int], option("--not-id", help="… and unlike this one of the collection.")
+    ] = [],  # noqa: B006
+    boxes: Annotated[
+        list[str],
+        option("--box", metavar="X,Y,W,H", help="Only this part of the picture, in its pixels."),
+    ] = [],  # noqa: B006
+    clauses: Annotated[
+        list[str],
+        option("--clause", metavar="NAME=VALUE,…", help="What one region should be like."),
     ] = [],  # noqa: B006
     weights: Weights = [],  # noqa: B006
     k: Annotated[int, option("-k", help="Number of hits.")] = 10,
@@ -131,7 +147,9 @@ def search(
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
 
-    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
+    query = make_query(
+        *(images, ids, not_images, not_ids, read_weights(weights), order, texts, boxes, clauses)
+    )
     with Collection.open(collection) as opened:
         found = answer(opened, query, k)
         if sheet is not None:
