@@ -135,6 +135,6 @@ def _first(
     return last, file_bytes(last)
 
 
-def _widened(start: float, length: float, whole: int) -> tuple[float, float]:
+def _widened(start: int | float, length: int | float, whole: int) -> tuple[float, float]:
     margin = min(MARGIN * length, MOST_MARGIN * whole)
     return max(0.0, start - margin), min(float(whole), start + length + margin)
