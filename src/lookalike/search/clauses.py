@@ -17,7 +17,8 @@ from lookalike.search.examples import (
 )
 
 ClauseExample: TypeAlias = IdExample | FileExample | PixelsExample | RegionExample
-Position: TypeAlias = str | tuple[float, float, float, float]
+Number: TypeAlias = int | float
+Position: TypeAlias = str | tuple[Number, Number, Number, Number]
 
 HALVES: Final = ("left", "right", "upper", "lower")
 CELLS: Final = (
@@ -51,7 +52,7 @@ class Clause:
     texture_of: ClauseExample | None = None
     content_of: ClauseExample | None = None
     label: str | None = None
-    size: tuple[float, float] | None = None
+    size: tuple[Number, Number] | None = None
     position: Position | None = None
 
     def __post_init__(self) -> None:

@@ -25,7 +25,14 @@ from lookalike.arrays import Ids, normalize
 from lookalike.errors import UsageError
 from lookalike.features.regions import LOOK_SIDE, MASK_SIDE, box_looks
 from lookalike.search.calibration import fit_similarities
-from lookalike.search.clauses import CELLS, Clause, ClauseExample, Composition, Position
+from lookalike.search.clauses import (
+    CELLS,
+    Clause,
+    ClauseExample,
+    Composition,
+    Number,
+    Position,
+)
 from lookalike.search.examples import IdExample, RegionExample
 from lookalike.search.parts import Context, Part, Proposal
 from lookalike.search.queries import Query
@@ -196,7 +203,7 @@ def _of_label(label: str, gallery: RegionGallery, classes: Sequence[str]) -> Fit
     return lambda positions: (gallery.labels[positions] == wanted).astype(np.float64)
 
 
-def _of_size(size: tuple[float, float], gallery: RegionGallery) -> Fit:
+def _of_size(size: tuple[Number, Number], gallery: RegionGallery) -> Fit:
     """Within the range 1; outside, the ratio of the area to the nearer end."""
     low, high = size
 
@@ -263,7 +270,7 @@ def _within(
 
 
 def _overlap(
-    edges: Float64[ndarray, "regions 4"], box: tuple[float, float, float, float]
+    edges: Float64[ndarray, "regions 4"], box: tuple[Number, Number, Number, Number]
 ) -> Float64[ndarray, " regions"]:
     """Intersection over union."""
     x, y, width, height = box
