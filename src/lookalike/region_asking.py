@@ -7,7 +7,6 @@ import numpy as np
 
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
-from lookalike.images.decoding import Box
 from lookalike.index.base import Hits
 from lookalike.search.clauses import Clause, Composition, parse_box
 from lookalike.search.composition import CompositionPart
@@ -93,7 +92,7 @@ def shown_boxes(collection: Collection, hit: Mapping[str, Any]) -> tuple[Edges, 
     return tuple(in_shares(box, record.width, record.height) for box in boxes)
 
 
-def in_shares(box: Sequence[float] | Box, width: int, height: int) -> Edges:
+def in_shares(box: Sequence[int | float], width: int, height: int) -> Edges:
     """Return left, top, right and bottom of a box in pixels as shares of its picture.
 
     Example:
