@@ -12,11 +12,14 @@ from PIL import Image
 
 from lookalike import Collection, FileExample, IdExample, PixelsExample, Query
 from lookalike.__main__ import run
+from lookalike.dimensions import Selection
 from lookalike.errors import ImageError, UsageError
 from lookalike.search.clauses import Clause, Composition
 from lookalike.search.queries import RegionExample
+from lookalike.storage.folder import open_folder
 from lookalike.storage.integrity import verify
-from tests.tiny_model import PALETTE, write_tiny_model
+from lookalike.storage.shrinking import Shrinking, shrink_in_place
+from tests.tiny_model import DIM, PALETTE, write_tiny_model
 
 SIDE, CELL = 128, 32
 CORNERS = {"blue-a": (0, 0), "blue-b": (3, 0), "green-a": (0, 3), "green-b": (3, 3), "both": (0, 0)}
@@ -262,9 +265,11 @@ def test_searches_without_any_index_file_find_the_same(copy):
     np.testing.assert_allclose(after.scores, before.scores, rtol=0.05)
 
 
-def test_a_shrunken_collection_keeps_its_regions(copy, monkeypatch):
-    monkeypatch.chdir(copy)
-    assert run(["select", "c.lookalike", "--method", "pca", "--dims", "6", "--in-place"]) == 0
+def test_a_shrunken_collection_keeps_its_regions(copy):
+    _, manifest = open_folder(copy / "c.lookalike")
+    selection = Selection(DIM, np.arange(0, DIM, 2))
+    facts = {"method": "anova"}
+    shrink_in_place(copy / "c.lookalike", Shrinking(manifest.model_checksum, selection, facts))
     with Collection.open(copy / "c.lookalike") as made:
         query = Query((boxed(IdExample(id_of(made, "blue-a")), CORNERS["blue-a"]),))
         assert set(names_of(made, made.search(query, k=2))) == {"blue-b", "both"}
