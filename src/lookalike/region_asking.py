@@ -1,6 +1,6 @@
 """Boxes and clauses in the words of a command, and where hits match, as plain values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,16 +49,25 @@ def read_composition(clauses: Sequence[str]) -> Composition | None:
 
 
 def in_words(composition: Composition) -> str:
-    """Say what clauses ask for, for a picture of the query."""
-    said = []
-    for clause in composition.clauses:
-        content = clause.to_json()
-        parts = [
-            f"{name.replace('_', ' ')} …" if isinstance(value, dict) else str(value)
-            for name, value in content.items()
-        ]
-        said.append(" ".join(parts))
-    return "; ".join(said)
+    """Say what clauses ask for, for a picture of the query.
+
+    Example:
+        >>> in_words(Composition((Clause.parse("label=dog,size=5..20%,position=left"),)))
+        'label dog, size 5..20 %, position left'
+    """
+    return "; ".join(", ".join(_said(clause)) for clause in composition.clauses)
+
+
+def _said(clause: Clause) -> Iterator[str]:
+    for name, value in clause.to_json().items():
+        words = name.replace("_", " ")
+        if isinstance(value, dict):
+            yield f"{words} {value.get('id', 'a file')}"
+        elif name == "size":
+            yield f"{words} {100 * value[0]:g}..{100 * value[1]:g} %"
+        else:
+            place = value if isinstance(value, str) else ",".join(f"{share:g}" for share in value)
+            yield f"{words} {place}"
 
 
 def add_boxes(

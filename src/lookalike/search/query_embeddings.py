@@ -80,7 +80,7 @@ def embed_queries(
     stored = [example for example in examples if isinstance(example, IdExample)]
     outside = [e for e in examples if isinstance(e, FileExample | PixelsExample | RegionExample)]
     _refuse_urls(examples)
-    encoded = encoder.encode(outside, list(indexes)) if outside else {}
+    encoded = encoder.encode(outside, list(indexes)) if outside and indexes else {}
     pictures: list[PictureExample] = [*stored, *outside]
     row_of: dict[Example, int] = {example: row for row, example in enumerate(pictures)}
     result = {}
