@@ -3,40 +3,42 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.index.base import Hits
 from lookalike.search.clauses import Clause, Composition, parse_box
 from lookalike.search.composition import CompositionPart
-from lookalike.search.queries import FileExample, IdExample, Query, RegionExample
+from lookalike.search.queries import Example, FileExample, IdExample, Query, RegionExample
+from lookalike.search.regions import REGION
 
 Edges = tuple[float, float, float, float]
 
 
-def with_boxes(
-    pictures: Sequence[FileExample | IdExample], boxes: Sequence[str]
-) -> list[FileExample | IdExample | RegionExample]:
+def with_boxes(examples: Sequence[Example], boxes: Sequence[str]) -> tuple[Example, ...]:
     """Take of each picture the part that is boxed.
 
     Args:
-        pictures: Liked ones.
-        boxes: None, or one `X,Y,WIDTH,HEIGHT` for each of them, in the same order.
+        examples: Liked ones.
+        boxes: None, or one `X,Y,WIDTH,HEIGHT` for each picture among them, in the same order.
 
     Raises:
         UsageError: If the numbers differ, or a box is none.
     """
     if not boxes:
-        return list(pictures)
+        return tuple(examples)
+    pictures = [each for each in examples if isinstance(each, FileExample | IdExample)]
     if len(boxes) != len(pictures):
         raise UsageError(
             f"{len(boxes)} --box for {len(pictures)} liked pictures; give one for each, first "
             "those of --image, then those of --id"
         )
-    return [
-        RegionExample(picture, parse_box(box)) for picture, box in zip(pictures, boxes, strict=True)
-    ]
+    left = iter(boxes)
+    return tuple(
+        RegionExample(each, parse_box(next(left)))
+        if isinstance(each, FileExample | IdExample)
+        else each
+        for each in examples
+    )
 
 
 def read_composition(clauses: Sequence[str]) -> Composition | None:
@@ -70,35 +72,33 @@ def _said(clause: Clause) -> Iterator[str]:
             yield f"{words} {place}"
 
 
-def add_boxes(
+def add_matched(
     collection: Collection, query: Query, hits: Hits, found: Sequence[dict[str, Any]]
 ) -> None:
-    """Add to hits where they match, in pixels of the picture seen upright.
+    """Add to hits which of their regions matched, in pixels of the picture seen upright.
 
-    `box` is left, top, width and height of what matched; a composition also gives `boxes`, one for
+    `matched` is a list of left, top, width and height: one region, or for a composition one for
     each clause, `None` for a clause that no region fits.
     """
-    if hits.boxes is None:
+    has_box = any(isinstance(example, RegionExample) for example in query.positives)
+    if hits.boxes is None or not (has_box or query.composition or REGION in hits.parts):
         return
     parts = collection.gallery.searcher.parts_of(query) if query.composition else []
     composed = [part for part in parts if isinstance(part, CompositionPart)]
     records = collection.images([hit["id"] for hit in found])
-    for rank, (hit, record) in enumerate(zip(found, records, strict=True)):
-        size = record.width, record.height
-        edges = hits.boxes[0, rank]
-        hit["box"] = None if np.isnan(edges).any() else _in_pixels(edges.tolist(), *size)
+    for hit, record in zip(found, records, strict=True):
+        edges = [hit["box"]]
         for part in composed:
-            of_clauses = part.matched(record.id)
-            hit["boxes"] = [box and _in_pixels(box, *size) for box in of_clauses]
+            edges = part.matched(record.id)
+        hit["matched"] = [each and _in_pixels(each, record.width, record.height) for each in edges]
 
 
-def shown_boxes(collection: Collection, hit: Mapping[str, Any]) -> tuple[Edges, ...]:
+def shown_boxes(collection: Collection, hit: Mapping[str, Any]) -> list[Edges]:
     """Return what is to be outlined in a hit, as shares of the picture."""
-    boxes = [box for box in hit.get("boxes") or [hit.get("box")] if box]
-    if not boxes:
-        return ()
+    if "matched" not in hit:
+        return [] if hit["box"] is None else [tuple(hit["box"])]
     [record] = collection.images([hit["id"]])
-    return tuple(in_shares(box, record.width, record.height) for box in boxes)
+    return [in_shares(box, record.width, record.height) for box in hit["matched"] if box]
 
 
 def in_shares(box: Sequence[int | float], width: int, height: int) -> Edges:

@@ -49,9 +49,14 @@ def show_hits(found: Mapping[str, Any]) -> None:
     ]
     show_table(("rank", "id", "score", *names, "path"), rows)
     for hit in found["hits"]:
-        places = [",".join(map(str, box)) for box in hit.get("boxes") or [hit.get("box")] if box]
+        places = [",".join(map(str, box)) for box in hit.get("matched", ()) if box]
         if places:
             say(f"{hit['rank']}: matched at {' and '.join(places)}")
+    if found["beyond"]:
+        say(
+            f"{len(rows)} stand out; {found['beyond']} more follow: leave out --cut and "
+            "--min-score to see them"
+        )
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:

@@ -22,9 +22,6 @@ RELEVANT: Final = (0, 132, 96)
 NOT_RELEVANT: Final = (213, 94, 0)
 """Vermilion of the same palette."""
 
-BOX: Final = (240, 228, 66)
-"""Yellow of the same palette."""
-
 Color = tuple[int, int, int]
 PAPER: Final = (252, 252, 250)
 _PANEL: Final = (238, 239, 241)
@@ -54,7 +51,6 @@ class SheetPicture:
         label_map: Drawn beneath in the colors of the classes, stretched to the picture's size.
         caption: A few words beneath.
         description: What is in it, for those who cannot see it; used where pictures become text.
-        boxes: Drawn over it: left, top, right and bottom as shares of its width and height.
     """
 
     pixels: Pixels
@@ -62,7 +58,6 @@ class SheetPicture:
     label_map: UInt8[ndarray, "map_height map_width"] | None = None
     caption: str = ""
     description: str = ""
-    boxes: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +131,20 @@ def draw_words(text: str, side: int = 148) -> Pixels:
     for row, line in enumerate(textwrap.wrap(text, columns)[: side // (size + 4) - 1]):
         place = (size, size + row * (size + 4))
         write_line(canvas, place, line, size, INK, side - 2 * size)
+    return np.asarray(canvas)
+
+
+def draw_box(pixels: Pixels, box: Sequence[float]) -> Pixels:
+    """Draw a box, x0, y0, x1, y1 as shares of the picture, in a color seen on light and dark."""
+    canvas = Image.fromarray(pixels)
+    x0, y0, x1, y1 = (
+        round(share * (length - 1))
+        for share, length in zip(box, (*canvas.size, *canvas.size), strict=True)
+    )
+    strength = max(1, round(max(canvas.size) / 80))
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((x0, y0, x1, y1), outline=PAPER, width=2 * strength)
+    draw.rectangle((x0, y0, x1, y1), outline=NOT_RELEVANT, width=strength)
     return np.asarray(canvas)
 
 
@@ -251,9 +260,7 @@ class _Sheet:
         _paste(canvas, place, rounded(self.cell, _RADIUS), _PANEL)
         image = Image.fromarray(picture.pixels)
         size = _fitted(image.size, self.cell)
-        fitted = image.resize(size, Image.Resampling.LANCZOS)
-        _draw_boxes(fitted, picture.boxes)
-        self._paste_fitted(canvas, fitted, place)
+        self._paste_fitted(canvas, image.resize(size, Image.Resampling.LANCZOS), place)
         self._draw_frame(canvas, picture.is_relevant, place)
         y += self.cell[1] + _GAP // 2
         if self.has_maps:
@@ -295,16 +302,6 @@ def _shown_classes(
         for position, name in enumerate(legend.classes)
         if position + 1 in shown
     ]
-
-
-def _draw_boxes(image: Image.Image, boxes: Sequence[tuple[float, float, float, float]]) -> None:
-    """Outline parts of a picture, bright on dark, so that they are seen on any ground."""
-    draw = ImageDraw.Draw(image)
-    for left, top, right, bottom in boxes:
-        x, y = round(left * (image.width - 1)), round(top * (image.height - 1))
-        end = round(right * (image.width - 1)), round(bottom * (image.height - 1))
-        draw.rectangle((x, y, *end), outline=INK, width=4)
-        draw.rectangle((x + 1, y + 1, max(x + 1, end[0] - 1), max(y + 1, end[1] - 1)), outline=BOX)
 
 
 def _fitted(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from numpy import ndarray
 from lookalike.arrays import Ids
 from lookalike.errors import UsageError
 from lookalike.search.composition import make_composition_parts
+from lookalike.search.painting import painting
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
 from lookalike.search.regions import make_region_parts
@@ -64,8 +65,9 @@ def _no_filter(query: Query, _: Context) -> None:
 
 
 PART_MAKERS: Final[tuple[PartMaker, ...]] = (
-    _no_words,
+    painting,
     make_region_parts,
     make_composition_parts,
+    _no_words,
 )
 FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)

@@ -27,6 +27,7 @@ from lookalike.search.examples import (
     examples_from_json,
     examples_to_json,
 )
+from lookalike.search.layouts import PaintedLayout
 
 __all__ = [
     "TEXT_DESCRIPTOR",
@@ -71,6 +72,7 @@ class Query:
         multipoint: Whether several positive examples stay several points, to the best of which an
             image is compared, rather than their mean: see `lookalike.search.multipoint`.
         exclude_ids: Further images that are not to be found.
+        layout: What is to be where: see `lookalike.search.painting`.
         words: Words to be found in captions, labels and names.
         filter: What images must have to be found, such as `width:>1000`.
         min_score: Hits with a lower score are left out.
@@ -94,6 +96,7 @@ class Query:
     negative_weights: tuple[int | float, ...] = ()
     multipoint: Multipoint = "no"
     exclude_ids: tuple[int, ...] = ()
+    layout: PaintedLayout | None = None
     words: str = ""
     filter: str = ""
     min_score: int | float | None = None
@@ -205,6 +208,8 @@ class Query:
             content["exclude_ids"] = list(self.exclude_ids)
         if self.composition is not None:
             content["composition"] = self.composition.to_json()
+        if self.layout is not None:
+            content["layout"] = self.layout.to_json()
         for name in _PLAIN_FIELDS:
             if getattr(self, name) != _default(name):
                 content[name] = getattr(self, name)
@@ -240,6 +245,7 @@ class Query:
             negative_weights=negative_weights,
             exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
             composition=composition_from_json(content.get("composition")),
+            layout=PaintedLayout.from_json(content["layout"]) if "layout" in content else None,
             **plain,
         )
 
