@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.default_model import OF_THEMES, hsv_counts, interval
 from lookalike.arrays import Ids, normalize, top_k
-from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.collection import Collection
 from lookalike.datasets import open_dataset, picture_files
 from lookalike.datasets.base import ListedDataset
 from lookalike.datasets.views import choose
@@ -46,6 +46,7 @@ from lookalike.judging import ids_by_hash
 from lookalike.learning.default_recipe import is_learned_theme
 from lookalike.search.calibration import fit_calibration
 from lookalike.terminal import Bars
+from lookalike.weighing import DEFAULT_WEIGHTS
 
 STEPS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 LEAST_GAIN = 0.001

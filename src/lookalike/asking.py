@@ -27,6 +27,7 @@ from lookalike.evaluation.contact_sheet import (
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits
+from lookalike.region_asking import add_matched, in_shares, in_words, shown_boxes
 from lookalike.search.painting import on_grid
 from lookalike.search.queries import (
     Example,
@@ -34,6 +35,7 @@ from lookalike.search.queries import (
     IdExample,
     PixelsExample,
     Query,
+    RegionExample,
     TextExample,
     UrlExample,
 )
@@ -71,6 +73,7 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     started = time.perf_counter()
     hits = collection.search(query, k)
     found = _hits(collection, hits)
+    add_matched(collection, query, hits, found)
     probed = hits.probed_clusters
     corrected = corrections(collection, query)
     return {
@@ -136,8 +139,8 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
     seen = None
     if collection.card.has_layout:
         seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
-    if hit["box"] is not None:
-        pixels = draw_box(pixels, hit["box"])
+    for box in shown_boxes(collection, hit):
+        pixels = draw_box(pixels, box)
     return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
 
 
@@ -149,6 +152,8 @@ def _shown_query(collection: Collection, query: Query) -> SheetPicture:
         painted = on_grid(query.layout, collection.card).repeat(8, axis=0).repeat(8, axis=1)
         drawn = colorize(painted, collection.card.palette)
         return SheetPicture(drawn, label_map=painted, caption="query")
+    if query.composition is not None:
+        return SheetPicture(draw_words(in_words(query.composition)), caption="query")
     words = query.words or query.filter or "query"
     pixels = picture_of(query)
     return SheetPicture(draw_words(words) if pixels is None else pixels, caption="query")
@@ -157,6 +162,11 @@ def _shown_query(collection: Collection, query: Query) -> SheetPicture:
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
     if isinstance(example, TextExample):
         return SheetPicture(draw_words(example.text), caption="query")
+    if isinstance(example, RegionExample):
+        whole = _shown_example(collection, example.example)
+        size = collection.decoded(example.example, 1)
+        box = in_shares(example.box, size.width, size.height)
+        return replace(whole, pixels=draw_box(whole.pixels, box))
     if isinstance(example, IdExample):
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):

@@ -26,8 +26,6 @@ from lookalike.images.decoding import (
     PREPROCESS_VERSION,
     Decoded,
     DecodeLimits,
-    decode,
-    stretch,
 )
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import MOST_WORKERS, usable_processors
@@ -35,11 +33,19 @@ from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
-from lookalike.places import AnyPath, content, expanded, named
+from lookalike.places import AnyPath, expanded
 from lookalike.places import sources as sources_of
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
-from lookalike.search.words import with_words_sorted_out
+from lookalike.reading import decoded, network_input, read_picture
+from lookalike.region_ingest import ingest_regions
+from lookalike.region_shelf import RegionShelf
+from lookalike.search.queries import (
+    FileExample,
+    IdExample,
+    PixelsExample,
+    Query,
+    RegionExample,
+)
 from lookalike.shelf import Gallery, Shelf, check_options
 from lookalike.sources import describe_labeled
 from lookalike.storage.catalog import Catalog
@@ -54,13 +60,10 @@ from lookalike.storage.folder import (
 )
 from lookalike.storage.lock import WriterLock
 from lookalike.storage.records import ImageRecord
+from lookalike.weighing import as_query, weighed
 
 DESCRIPTOR_VERSION: Final = 1
 """Grows whenever the same model would give the same picture another embedding."""
-
-DEFAULT_WEIGHTS: Final = {"content": 1.0, "layout": 0.25}
-"""Weights of a query that gives none. With equal ones fewer of the nearest pictures share a class
-than by `content` alone; a quarter for `layout` costs little and arrangements match better."""
 
 LONGER_SIDE: Final = 256
 """Pixels of the longer side of pictures that are shown."""
@@ -207,6 +210,7 @@ class Collection:
         limits: DecodeLimits = DEFAULT_LIMITS,
         seconds_per_file: float = 2.4,
         remove_missing: bool = False,
+        regions: bool = False,
         kind: str = "auto",
         recall_target: float = 0.98,
         annotations: bool = True,
@@ -220,6 +224,8 @@ class Collection:
             limits: Largest file and picture that is accepted.
             seconds_per_file: Longest time a file may take to decode; it is tried twice.
             remove_missing: Also forget the pictures of a folder in which nothing is left.
+            regions: Also store parts of each picture, so that they can be searched; a collection
+                that has any keeps them up to date from then on.
             kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
             annotations: Whether captions and labels of data sets (COCO, masks, tables, scenes) are
@@ -246,6 +252,9 @@ class Collection:
         if annotations and report.indexed:
             troubles = describe_labeled(self.catalog, sources, progress)
             report = replace(report, skipped=report.skipped + troubles)
+        if regions or self.catalog.regions.is_used:
+            of_parts = ingest_regions(self.catalog, self.model, options, progress)
+            report = replace(report, regions=of_parts)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
 
@@ -276,6 +285,8 @@ class Collection:
             progress: Told about every step.
         """
         self._shelf.renew(kind, recall_target, force=force, progress=progress)
+        wanted = check_options(kind, recall_target)
+        self._region_shelf.renew(wanted, recall_target, force=force, progress=progress)
         self._gallery = None
 
     def search(self, query: "Query | AnyPath | int | np.integer[Any]", k: int = 10) -> Hits:
@@ -296,42 +307,38 @@ class Collection:
 
     def search_all(self, queries: Sequence[Query], k: int = 10) -> Hits:
         """Find the `k` images most like each query; one row of hits for each."""
-        return self.gallery.searcher.search([self._weighted(query) for query in queries], k)
-
-    def _weighted(self, query: Query) -> Query:
-        query = with_words_sorted_out(query)
-        names = query.compared_in(self.catalog.descriptors)
-        standard = {name: DEFAULT_WEIGHTS[name] for name in names if name in DEFAULT_WEIGHTS}
-        return query if query.weights or not standard else replace(query, weights=standard)
+        return self.gallery.searcher.search([weighed(query, self.catalog) for query in queries], k)
 
     @property
     def gallery(self) -> Gallery:
         """What is searched now: indexes and calibrations, read again when the catalog changed."""
         if self._gallery is None or self._gallery.revision != self.catalog.revision:
-            self._gallery = self._shelf.open(self, lambda: self.model)
+            regions = self._region_shelf.open
+            self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
         return self._gallery
 
     def encode(
-        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+        self,
+        examples: Sequence[FileExample | PixelsExample | RegionExample],
+        descriptors: Sequence[str],
     ) -> dict[str, Embeddings]:
         """Embed pictures that need not be in the collection; one row each per descriptor.
 
         Raises:
             ImageError: If a file is no readable image; the message names it.
+            UsageError: If a box does not lie in its picture.
         """
-        pictures = [self._decoded(example) for example in examples]
+        side = self.card.image_size
+        pictures = [network_input(example, side, self._files) for example in examples]
         return encode(lambda: self.model, descriptors, pictures)
 
-    def _decoded(self, example: FileExample | PixelsExample) -> Decoded:
-        """Return a picture at the size that the network takes, and the size that it has."""
-        size = (self.card.image_size, self.card.image_size)
-        if isinstance(example, PixelsExample):
-            pixels = stretch(example.pixels, size)
-            return Decoded(pixels, example.width, example.height, "pixels")
-        path = Path(example.path)
-        data = content(path)
-        with named(path):
-            return decode(data, size)
+    def decoded(self, example: IdExample | FileExample | PixelsExample, side: int) -> Decoded:
+        """Decode the picture of an example whole, stretched to a square; see `encode`."""
+        return decoded(example, side, self._files)
+
+    def _files(self, image_id: int) -> list[Path]:
+        [record] = self.images([image_id])
+        return [Path(os.fsdecode(path)) for path in record.paths]
 
     def status(self) -> dict[str, Any]:
         """Tell what the collection holds, as plain values; of each index, how accurate it was."""
@@ -348,6 +355,7 @@ class Collection:
             "descriptors": dict(self.catalog.descriptors),
             "lacking": self.catalog.chosen.n_lacking(),
             "revision": self.catalog.revision,
+            "regions": asdict(self._region_shelf.state()),
             "indexes": [asdict(state) for state in self._shelf.states()],
             "bytes": self._folder.n_bytes,
         }
@@ -378,25 +386,15 @@ class Collection:
         Raises:
             ImageError: If it cannot be read; the message names the file.
         """
-        data = content(path)
-        with named(path):
-            source = decode(data, (1, 1))
-            shrink = min(1.0, longer_side / max(source.width, source.height))
-            size = (round(source.height * shrink) or 1, round(source.width * shrink) or 1)
-            return decode(data, size).pixels
+        return read_picture(path, longer_side)
+
+    @property
+    def _region_shelf(self) -> RegionShelf:
+        return RegionShelf(self._folder.index, self.catalog, self.manifest.model)
 
     @property
     def _shelf(self) -> Shelf:
         return Shelf(self._folder.index, self.catalog, self.manifest.model)
-
-
-def as_query(query: "Query | AnyPath | int | np.integer[Any]") -> Query:
-    """Turn the short forms of a query into a `Query`."""
-    if isinstance(query, Query):
-        return query
-    if isinstance(query, int | np.integer):
-        return Query(positives=(IdExample(int(query)),))
-    return Query(positives=(FileExample.of(query),))
 
 
 def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:

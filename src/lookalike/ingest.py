@@ -77,6 +77,23 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionReport:
+    """What a run did about parts of images.
+
+    Attributes:
+        images: Images that got their regions.
+        regions: Regions stored.
+        failed: Images whose files could not be read any more; the next run tries them again.
+        seconds: Duration.
+    """
+
+    images: int
+    regions: int
+    failed: tuple[Trouble, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What a run did with every file it saw.
 
@@ -86,8 +103,9 @@ class IngestReport:
         removed: Files that had gone.
         failed: Pictures that could not be read.
         skipped: What is no picture, and folders that could not be looked into.
-        seconds: Duration.
+        seconds: Duration, without regions.
         lacking: Pictures that still lack a descriptor that was chosen after they were indexed.
+        regions: What was done about parts of images; `None` where none are wanted.
     """
 
     indexed: int
@@ -97,10 +115,19 @@ class IngestReport:
     skipped: tuple[Trouble, ...]
     seconds: float
     lacking: tuple[Trouble, ...] = ()
+    regions: RegionReport | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything could not be read."""
+        return bool(self.failed or (self.regions and self.regions.failed))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "seconds": round(self.seconds, 3)}
+        """Return plain values; without `regions` where none are wanted."""
+        content = {**asdict(self), "seconds": round(self.seconds, 3)}
+        if self.regions is None:
+            del content["regions"]
+        return content
 
 
 def ingest(

@@ -12,8 +12,8 @@ from lookalike.datasets.coco import Level
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
 from lookalike.notes_files import ENDINGS, read_notes
-from lookalike.progress import SILENT, Progress
 from lookalike.places import expanded
+from lookalike.progress import SILENT, Progress
 from lookalike.storage.records import DATA_SET, PERSON, Description
 
 

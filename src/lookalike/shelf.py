@@ -19,8 +19,9 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration, fit_compared
-from lookalike.search.parts import Context
+from lookalike.search.parts import Context, PictureReader
 from lookalike.search.query_embeddings import ExampleEncoder
+from lookalike.search.region_gallery import RegionGallery
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.derived import delete_index
@@ -102,7 +103,13 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(self, encoder: ExampleEncoder, model: Callable[[], Model] | None = None) -> Gallery:
+    def open(
+        self,
+        encoder: ExampleEncoder,
+        model: Callable[[], Model] | None = None,
+        reader: PictureReader | None = None,
+        regions: Callable[[], RegionGallery] | None = None,
+    ) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared.
 
         Chosen descriptors that are not installed here in the same version are left out.
@@ -111,6 +118,8 @@ class Shelf:
             encoder: Encodes examples that come as files or pixels.
             model: Gives the model, asked when words or a layout need it; without it they cannot be
                 searched for.
+            reader: Reads pictures that parts of queries are made from.
+            regions: Reads the regions of all images, when they are needed.
         """
         revision = self._catalog.revision
         chosen = self._catalog.chosen.specs()
@@ -124,7 +133,9 @@ class Shelf:
                 calibrations[name] = fit_compared(indexes[name])
             elif name in same or name not in chosen:
                 indexes[name], calibrations[name] = self._open_one(name, dim, revision)
-        context = Context(indexes, calibrations, self._catalog, model) if model else None
+        context = None
+        if model is not None:
+            context = Context(indexes, calibrations, self._catalog, model, {}, reader, regions)
         searcher = Searcher(indexes, calibrations, encoder, model, context)
         return Gallery(revision, indexes, searcher)
 

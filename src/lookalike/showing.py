@@ -34,6 +34,13 @@ def show_ingest(report: "IngestReport") -> None:
         f"{report.indexed} indexed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed, {len(report.skipped)} skipped in {report.seconds:.1f} s"
     )
+    if report.regions is not None:
+        for trouble in report.regions.failed[:MOST_SHOWN]:
+            say(f"without regions: {trouble.path}: {trouble.reason}")
+        say(
+            f"{report.regions.regions} regions of {report.regions.images} images, "
+            f"{len(report.regions.failed)} failed, in {report.regions.seconds:.1f} s"
+        )
 
 
 def show_hits(found: Mapping[str, Any]) -> None:
@@ -46,6 +53,10 @@ def show_hits(found: Mapping[str, Any]) -> None:
         for hit in found["hits"]
     ]
     show_table(("rank", "id", "score", *names, "path"), rows)
+    for hit in found["hits"]:
+        places = [",".join(map(str, box)) for box in hit.get("matched", ()) if box]
+        if places:
+            say(f"{hit['rank']}: matched at {' and '.join(places)}")
     if found["beyond"]:
         say(
             f"{len(rows)} stand out; {found['beyond']} more follow: leave out --cut and "
@@ -131,6 +142,7 @@ def show_status(content: Mapping[str, Any]) -> None:
         ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
         ("folders", _some(content["folders"])),
         ("size on disk", f"{content['bytes'] / 2**20:.1f} MiB"),
+        *_region_rows(content["regions"]),
     ]
     rows += [
         (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
@@ -176,6 +188,13 @@ def _selection_rows(facts: Mapping[str, Any] | None) -> list[tuple[str, object]]
             )
         )
     return rows
+
+
+def _region_rows(regions: Mapping[str, int]) -> list[tuple[str, object]]:
+    if not regions["images"]:
+        return []
+    lacking = f"; {regions['lacking']} images lack theirs" if regions["lacking"] else ""
+    return [("regions", f"{regions['regions']} of {regions['images']} images{lacking}")]
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from lookalike.terminal import Bars
         "lookalike index photos.lookalike ~/Pictures   (again: what is new or changed)",
         "lookalike index gallery.lookalike 'coco#test' --model my-model",
         "lookalike index photos.lookalike ~/Pictures --descriptors color,texture,aspect",
+        "lookalike index photos.lookalike ~/Pictures --regions",
     ),
 )
 def index(
@@ -67,6 +68,10 @@ def index(
             help="What to extract beside the model's: names, all or none.",
         ),
     ] = None,
+    regions: Annotated[
+        bool,
+        option("--regions", help="Also index parts of pictures; takes several times as long."),
+    ] = False,
     remove_missing: Annotated[
         bool, option("--remove-missing", help="Forget the pictures of folders now empty.")
     ] = False,
@@ -96,13 +101,14 @@ def index(
             limits=limits,
             seconds_per_file=more_than_nothing("--seconds-per-file", seconds_per_file),
             remove_missing=remove_missing,
+            regions=regions,
             kind=kind,
             recall_target=recall,
             annotations=annotations,
             progress=Bars(),
         )
     show_result(as_json, report.to_json(), lambda: show_ingest(report))
-    return SOME_FAILED if report.failed else 0
+    return SOME_FAILED if report.has_failed else 0
 
 
 @app.command(
@@ -113,6 +119,8 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --id 17 --box 40,20,100,80",
+        "lookalike search photos.lookalike --clause label=dog,position=left",
         "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
@@ -143,6 +151,14 @@ def search(
     not_urls: Annotated[list[str], option("--not-url", help="… and unlike this address.")] = [],  # noqa: B006
     not_ids: Annotated[
         list[int], option("--not-id", help="… and unlike this one of the collection.")
+    ] = [],  # noqa: B006
+    boxes: Annotated[
+        list[str],
+        option("--box", metavar="X,Y,W,H", help="Only this part of the picture, in its pixels."),
+    ] = [],  # noqa: B006
+    clauses: Annotated[
+        list[str],
+        option("--clause", metavar="NAME=VALUE,…", help="What one region should be like."),
     ] = [],  # noqa: B006
     not_texts: Annotated[list[str], option("--not-text", help="… and not of this.")] = [],  # noqa: B006
     layout: Annotated[
@@ -231,6 +247,7 @@ def search(
     from lookalike.asking_words import in_words  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
+    from lookalike.region_asking import read_composition, with_boxes  # noqa: PLC0415
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
     from lookalike.search.urls import fetched  # noqa: PLC0415
@@ -238,7 +255,7 @@ def search(
     drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
     with Collection.open(collection) as opened:
         said = in_words(opened, texts, words, filter_, synonyms)
-        positives = make_examples(images, urls, ids, said.texts)
+        positives = with_boxes(make_examples(images, urls, ids, said.texts), boxes)
         negatives = make_examples(not_images, not_urls, not_ids, not_texts)
         liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
         given = {
@@ -246,6 +263,7 @@ def search(
             "negatives": negatives,
             "positive_weights": liked,
             "negative_weights": disliked,
+            "composition": read_composition(clauses),
             "layout": read_layout(layout, opened.card) if layout else None,
             **drawn.read(),
             "words": said.words,

@@ -10,11 +10,13 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.search.color_parts import color_parts
+from lookalike.search.composition import make_composition_parts
 from lookalike.search.drawing_parts import drawing_parts
 from lookalike.search.filters import passing_filter
 from lookalike.search.painting import painting
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
+from lookalike.search.regions import make_region_parts
 from lookalike.search.words import make_words_part
 
 
@@ -52,5 +54,12 @@ def passing(query: Query, context: Context) -> Ids | None:
     return reduce(np.intersect1d, found) if found else None
 
 
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (painting, make_words_part, color_parts, drawing_parts)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (
+    painting,
+    make_words_part,
+    color_parts,
+    drawing_parts,
+    make_region_parts,
+    make_composition_parts,
+)
 FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (passing_filter,)

@@ -6,12 +6,13 @@ its own kind means is told by the module of the kind.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.clauses import Composition, composition_from_json
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.drawings import Drawing
 from lookalike.search.examples import (
@@ -20,6 +21,7 @@ from lookalike.search.examples import (
     IdExample,
     PictureExample,
     PixelsExample,
+    RegionExample,
     TextExample,
     UrlExample,
     check_example_weights,
@@ -39,6 +41,7 @@ __all__ = [
     "PictureExample",
     "PixelsExample",
     "Query",
+    "RegionExample",
     "Sort",
     "TextExample",
     "UrlExample",
@@ -83,6 +86,7 @@ class Query:
         cut: `auto` leaves out hits behind the knee: see `lookalike.search.knee`.
         sort: Order of the hits that are left; by date newest first.
         hide_duplicates: Whether of nearly equal images only the best one is found.
+        composition: What the regions of an image should be like, one clause for each region.
 
     Raises:
         UsageError: If there is nothing to be like, no positive example of the kind (picture or
@@ -111,6 +115,7 @@ class Query:
     cut: Cut = "none"
     sort: Sort = "score"
     hide_duplicates: bool = False
+    composition: Composition | None = None
 
     def __post_init__(self) -> None:
         if not self.positives and self.negatives:
@@ -138,11 +143,16 @@ class Query:
 
     @property
     def has_parts(self) -> bool:
-        """Whether more is asked for than to be like examples."""
-        return any(
-            getattr(self, field.name) != field.default
-            for field in fields(self)
-            if field.name not in _NO_PARTS
+        """Whether more is asked for than to be like whole examples."""
+        has_box = any(isinstance(example, RegionExample) for example in self.positives)
+        return (
+            has_box
+            or "region" in (self.weights or {})
+            or any(
+                getattr(self, field.name) != field.default
+                for field in fields(self)
+                if field.name not in _NO_PARTS
+            )
         )
 
     @property
@@ -189,8 +199,13 @@ class Query:
         """Ids that are not to be found."""
         if not self.exclude_examples:
             return frozenset(self.exclude_ids)
-        asked = (each.id for each in self.examples if isinstance(each, IdExample))
-        return frozenset((*self.exclude_ids, *asked))
+        clauses = self.composition.examples if self.composition else ()
+        asked = (
+            each.example if isinstance(each, RegionExample) else each
+            for each in (*self.examples, *clauses)
+        )
+        ids = (each.id for each in asked if isinstance(each, IdExample))
+        return frozenset((*self.exclude_ids, *ids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
@@ -227,7 +242,7 @@ class Query:
         plain = {name: content[name] for name in _PLAIN_FIELDS if name in content}
         for name, value in plain.items():
             _check_plain(name, value)
-        values = {n: kind.from_json(content[n]) for n, kind in _VALUES.items() if n in content}
+        values = {name: read(content[name]) for name, read in _VALUES.items() if name in content}
         if (weights := content.get("weights")) is not None:
             _check_weights(weights)
         positives, positive_weights = examples_from_json(content.get("positives", ()))
@@ -260,13 +275,14 @@ _PLAIN_FIELDS: Final = (
 )
 """Fields whose values are what JSON knows already."""
 
-_VALUES: Final[Mapping[str, Any]] = {
-    "layout": PaintedLayout,
-    "colors": ColorShares,
-    "painted_colors": PaintedColors,
-    "sketch": Drawing,
-    "texture": Drawing,
-    "shape": Drawing,
+_VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "layout": PaintedLayout.from_json,
+    "colors": ColorShares.from_json,
+    "painted_colors": PaintedColors.from_json,
+    "sketch": Drawing.from_json,
+    "texture": Drawing.from_json,
+    "shape": Drawing.from_json,
+    "composition": composition_from_json,
 }
 """Fields of a kind of their own, which knows its way into JSON and back."""
 

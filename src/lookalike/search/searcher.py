@@ -163,6 +163,10 @@ class Searcher:
         share = query.picture_share
         return nearest_points(query, weighed, self._calibrations, self._encoder, share)
 
+    def parts_of(self, query: Query) -> list[Part]:
+        """Return what a query is made of beside its examples, to ask more of it than scores."""
+        return self._parts(query)
+
     def _parts(self, query: Query) -> list[Part]:
         """Return what a query is made of beside its examples."""
         if not query.has_parts and query.positives:

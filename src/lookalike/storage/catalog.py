@@ -16,6 +16,7 @@ from lookalike.storage.chosen import ChosenDescriptors
 from lookalike.storage.descriptions import Descriptions
 from lookalike.storage.filtering import Filtering
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
+from lookalike.storage.regions import RegionStore
 from lookalike.storage.vectors import StoredRow
 from lookalike.storage.words import WordIndex
 
@@ -140,6 +141,11 @@ class Catalog:
         """Number of files in each state, zeros included."""
         with self._database.reading() as connection:
             return reading.count_files(connection)
+
+    @property
+    def regions(self) -> RegionStore:
+        """What is stored of parts of images."""
+        return RegionStore(self._database)
 
     def roots(self, *, with_images: bool = False) -> list[bytes]:
         """Return the folders and files, ascending, under which the stored files were found.

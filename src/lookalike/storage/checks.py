@@ -11,12 +11,12 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import chosen, vectors, words, writing
+from lookalike.storage import chosen, regions, vectors, words, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "image", "file", "words", "model", "index", "thumbnails"
+    "catalog", "embedding", "region", "image", "file", "words", "model", "index", "thumbnails"
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -48,6 +48,7 @@ class Findings:
         damaged: Descriptor and image of each embedding that is missing or changed.
         lost: Images that files refer to and that are not there.
         unheld: Images that no file holds.
+        regions: Images whose regions are missing or changed.
         strays: Descriptors that have embeddings of images that are not there.
         chosen: Descriptors that images may lack; what is deleted of them is filled in again.
         words: What is wrong with the full-text index, which is made again as a whole.
@@ -57,6 +58,7 @@ class Findings:
     dangling: list[str] = field(default_factory=list)
     damaged: list[tuple[str, int]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    regions: list[int] = field(default_factory=list)
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     chosen: list[str] = field(default_factory=list)
@@ -104,6 +106,8 @@ def _examine(
             damaged = vectors.damaged(rows, name, dim, may_lack=may_lack)
             found.damaged += [(name, image) for image in damaged]
             task.advance(len(rows))
+    torn = regions.damaged(connection, descriptors.get("content", 0))
+    found.regions = sorted({*found.regions, *torn})
     return found
 
 
@@ -116,6 +120,9 @@ def _find_dangling(connection: sqlite3.Connection, found: Findings) -> None:
             strays.add(descriptor)
         elif (table, parent) == ("files", "images"):
             lost.update(_column(connection, "SELECT image_id FROM files WHERE id = ?", row_id))
+        elif table in regions.TABLES:
+            query = f"SELECT image_id FROM {table} WHERE rowid = ?"
+            found.regions.extend(_column(connection, query, row_id))
         else:
             found.dangling.append(f"a row of {table} refers to one of {parent} that is not there")
     found.strays, found.lost = sorted(strays), sorted(lost)
@@ -128,6 +135,10 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             for name, image in found.damaged
         ]
         + [f"there are {name} embeddings of images that are not there" for name in found.strays],
+        "region": [
+            f"the regions of image {image} ({_first_path(connection, image)}) are damaged"
+            for image in found.regions
+        ],
         "file": [
             f"{_first_path(connection, image)} is said to hold image {image}, which is not there"
             for image in found.lost
@@ -144,6 +155,7 @@ def _repair(connection: sqlite3.Connection, found: Findings) -> None:
         vectors.delete_strays(connection, name)
     for name in found.chosen:
         vectors.delete(connection, name, [image for of, image in found.damaged if of == name])
+    regions.forget(connection, found.regions)
     required = {image for name, image in found.damaged if name not in found.chosen}
     images = required | {*found.lost, *found.unheld}
     if images:

@@ -12,7 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
-from lookalike.storage import descriptions, words
+from lookalike.storage import descriptions, regions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -118,10 +118,16 @@ def m003_words_descriptions_attributes(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE files SET transient = 1 WHERE state = 'indexed'")
 
 
+def m004_regions(connection: sqlite3.Connection) -> None:
+    """Make the tables of regions."""
+    regions.create_tables(connection)
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
     m002_chosen_descriptors,
     m003_words_descriptions_attributes,
+    m004_regions,
 )
 
 
