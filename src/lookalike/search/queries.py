@@ -18,6 +18,8 @@ import numpy as np
 from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.feedback import Feedback
+from lookalike.search.reranking import Expansion, Reranking, check_expansion, check_reranking
 
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -133,6 +135,9 @@ class Query:
         exclude_examples: Whether images given by their id are left out of the hits. Images given
             as files stay in: a file that is in the collection finds itself.
         order: `ranked`, or `list` for k-means clusters as published: see `lookalike.index`.
+        feedback: Marks of what was shown. With a relevant one no positive example is needed.
+        expand: How the query is moved to its own first hits: see `lookalike.search.reranking`.
+        rerank: How the first hits are compared with each other: see the same.
 
     Raises:
         UsageError: If there is no positive example, none of the kind (picture or words) of a
@@ -145,14 +150,18 @@ class Query:
     weights: Mapping[str, int | float] | None = None
     exclude_examples: bool = True
     order: Order = "ranked"
+    feedback: Feedback | None = None
+    expand: Expansion | None = None
+    rerank: Reranking | None = None
 
     def __post_init__(self) -> None:
-        if not self.positives and self.negatives:
+        is_liked = self.feedback is not None and bool(self.feedback.relevant)
+        if not self.positives and not is_liked and (self.negatives or self.feedback is not None):
             raise UsageError(
                 "a query of negative examples alone matches nearly everything; add at least one "
                 "image that the hits should be like"
             )
-        if not self.positives:
+        if not self.positives and not is_liked:
             raise UsageError(
                 "the query is empty; give at least one image, as a file or by its id, or words"
             )
@@ -160,6 +169,9 @@ class Query:
         _check_order(self.order)
         if self.weights is not None:
             _check_weights(self.weights)
+        check_expansion(self.expand)
+        check_reranking(self.rerank)
+        _check_steering(self)
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -168,9 +180,15 @@ class Query:
 
     @property
     def text_share(self) -> float:
-        """Share of the positive examples that are words, from 0 to 1."""
+        """Share of the positive examples that are words, from 0 to 1; likes count as one more."""
         n_texts = sum(isinstance(example, TextExample) for example in self.positives)
-        return n_texts / len(self.positives)
+        is_liked = self.feedback is not None and bool(self.feedback.relevant)
+        return n_texts / (len(self.positives) + is_liked)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether it needs more than one plain search."""
+        return self.feedback is not None or self.expand is not None or self.rerank is not None
 
     def compared_in(self, descriptors: Iterable[str]) -> list[str]:
         """Return the `descriptors` that the query says anything of: not all, if it is words."""
@@ -179,9 +197,10 @@ class Query:
     @property
     def excluded_ids(self) -> frozenset[int]:
         """Ids that are not to be found."""
+        seen = frozenset[int]() if self.feedback is None else self.feedback.excluded_ids
         if not self.exclude_examples:
-            return frozenset()
-        return frozenset(each.id for each in self.examples if isinstance(each, IdExample))
+            return seen
+        return seen.union(each.id for each in self.examples if isinstance(each, IdExample))
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
@@ -194,6 +213,12 @@ class Query:
             content["exclude_examples"] = False
         if self.order != "ranked":
             content["order"] = self.order
+        if self.feedback is not None:
+            content["feedback"] = self.feedback.to_json()
+        if self.expand is not None:
+            content["expand"] = self.expand
+        if self.rerank is not None:
+            content["rerank"] = self.rerank
         return content
 
     @classmethod
@@ -206,7 +231,7 @@ class Query:
         Example:
             >>> Query.from_json({"positives": [{"id": 7}], "order": "list"})
             Query(positives=(IdExample(id=7),), negatives=(), weights=None,
-                  exclude_examples=True, order='list')
+                  exclude_examples=True, order='list', feedback=None, expand=None, rerank=None)
         """
         _check_keys(content, cls.__dataclass_fields__, "a query")
         weights, order = content.get("weights"), content.get("order", "ranked")
@@ -219,6 +244,9 @@ class Query:
             weights=weights,
             exclude_examples=bool(content.get("exclude_examples", True)),
             order=order,
+            feedback=Feedback.from_json(content["feedback"]) if "feedback" in content else None,
+            expand=content.get("expand"),
+            rerank=content.get("rerank"),
         )
 
 
@@ -236,6 +264,26 @@ def _check_kinds(query: Query) -> None:
         raise UsageError(
             "images that the hits should not be like need an image that they should be like, "
             "words are not enough; add at least one image"
+        )
+
+
+def _check_steering(query: Query) -> None:
+    if query.is_steered and query.order == "list":
+        raise UsageError(
+            "the order 'list' is that of clusters as they come, which marks, expansion and "
+            "re-ranking cannot change; leave it out"
+        )
+    if query.feedback is not None and query.feedback.non_relevant and query.text_share == 1:
+        raise UsageError(
+            "words do not tell what disliked images should be told apart from; like at least one "
+            "image too"
+        )
+    if query.expand is None and query.rerank is None:
+        return
+    what = "expansion" if query.expand is not None else "re-ranking"
+    if query.feedback is not None or query.text_share > 0:
+        raise UsageError(
+            f"{what} starts from images alone; leave out {what}, or leave out words and marks"
         )
 
 

@@ -28,6 +28,9 @@ from lookalike.search.query_embeddings import (
     embed_queries,
     embed_texts,
 )
+from lookalike.search.steered_search import Ranked, SteeredSearch, table_of
+from lookalike.search.steering import SteeredPart
+from lookalike.search.targets import Points
 
 _CANDIDATES: Final = 1_000
 """Images that each of several descriptors proposes at least: what is best in the mean of all need
@@ -100,6 +103,8 @@ class Searcher:
             raise UsageError(
                 "the collection has no images yet; add some with: lookalike index COLLECTION FOLDER"
             )
+        if any(query.is_steered for query in queries):
+            return self._steer(queries, k, allowed)
         batch = self._batch(queries)
         if any(query.order == "list" for query in queries):
             return self._walk(queries, batch, k, allowed)
@@ -108,6 +113,32 @@ class Searcher:
         if self._compares_all(batch, k, allowed):
             return self._rank_all(batch, k, allowed)
         return self._rank_candidates(batch, k, allowed)
+
+    def _steer(self, queries: Sequence[Query], k: int, allowed: Ids | None) -> Hits:
+        """Answer queries with marks, expansion or re-ranking, one by one."""
+        ranked = [self._steered(query, k, allowed) for query in queries]
+        return table_of(ranked, min(k, len(self._ids)))
+
+    def _steered(self, query: Query, k: int, allowed: Ids | None) -> Ranked:
+        batch = self._batch([query])
+        seen = {part.descriptor: part.points[0] for part in batch.parts if not part.is_text}
+        points = {name: seen[name] if seen.get(name, _NONE).any() else None for name in batch.names}
+        weights = dict(zip(batch.names, batch.weights[0].tolist(), strict=True))
+        words = [
+            SteeredPart(
+                part.descriptor,
+                self._indexes[part.descriptor],
+                Points(part.points),
+                part.calibration,
+            )
+            for part in batch.parts
+            if part.is_text
+        ]
+        return self._steered_search.search(query, points, weights, words, k, allowed)
+
+    @cached_property
+    def _steered_search(self) -> SteeredSearch:
+        return SteeredSearch(self._indexes, self._calibrations)
 
     def _batch(self, queries: Sequence[Query]) -> "_Batch":
         named = [self._weights_of(query) for query in queries]
@@ -325,6 +356,7 @@ def _check_text_weights(query: Query, weights: Mapping[str, int | float]) -> Non
         )
 
 
+_NONE: Final = np.zeros(1, np.float32)
 _NO_IDS: Final = np.empty(0, np.int64)
 
 

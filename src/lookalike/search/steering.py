@@ -59,6 +59,8 @@ _SAME_CLUSTER: Final = 2.0
 """Relevant images that are as alike as one random pair in a hundred are one point."""
 
 _CHUNK: Final = 4_096
+_FEW: Final = 5_000
+"""So few images that pass a filter are all compared."""
 
 
 @final
@@ -81,32 +83,34 @@ class SteeredPart:
         self._calibration = calibration
 
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
-        """Return the `n` best; those of each direction where the target is no single point."""
-        if self._index.is_exact and not self._is_point:
+        """Return all images where all are compared anyway, else the best of each direction."""
+        if self._index.is_exact or (allowed is not None and len(allowed) <= _FEW):
             ids = self._index.ids
             return Proposal(ids if allowed is None else np.intersect1d(ids, allowed))
         hits = self._index.search(self._target.directions, n, allowed=allowed)
         probed = hits.probed_clusters
-        return Proposal(
-            np.setdiff1d(hits.ids, [NO_ID]),
-            0 if probed is None else int(probed.sum()),
-            hits.is_exact and self._is_point,
-        )
+        n_probed = 0 if probed is None else int(probed.sum())
+        return Proposal(np.setdiff1d(hits.ids, [NO_ID]), n_probed, is_exact=False)
 
     def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
         """Return the rarity of each image; 0 where it lacks the descriptor."""
         scores = np.zeros(len(ids))
         for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
-            found = _is_stored(self._index, chunk)
-            rows = self._index.vectors(chunk[found])
-            similarities = self._target.similarities(rows)
-            scores[start : start + _CHUNK][found] = self._calibration.scores(similarities)
+            similarities = self._similarities(ids[start : start + _CHUNK])
+            rarities = self._calibration.scores(similarities)
+            scores[start : start + _CHUNK] = np.nan_to_num(rarities, nan=0.0)
         return scores
 
-    @property
-    def _is_point(self) -> bool:
-        return isinstance(self._target, Points) and len(self._target.directions) == 1
+    def _similarities(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Return the similarity of each image; `nan` where it lacks the descriptor."""
+        if isinstance(self._target, Points):
+            nearest = self._index.similarities(self._target.directions, ids).max(axis=0)
+            found: Float64[ndarray, " items"] = nearest.astype(np.float64)
+            return found
+        is_stored = _is_stored(self._index, ids)
+        similar = np.full(len(ids), np.nan)
+        similar[is_stored] = self._target.similarities(self._index.vectors(ids[is_stored]))
+        return similar
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +264,14 @@ def _target(method: Method, known: Evidence, space: Space) -> Target:
     if method == "multipoint":
         return several(known, space.least_similarity)
     return _TARGETS[method](known)
+
+
+def rows_of(index: VectorIndex, ids: Ids) -> Embeddings:
+    """Return the unit rows of images; zeros where they lack the descriptor."""
+    found = _is_stored(index, ids)
+    rows: Embeddings = np.zeros((len(ids), index.dim), np.float32)
+    rows[found] = index.vectors(ids[found])
+    return rows
 
 
 def _is_stored(index: VectorIndex, ids: Ids) -> Bool[ndarray, " items"]:

@@ -33,8 +33,11 @@ from lookalike.arrays import Embeddings, normalize
 
 ALPHA: Final = 1.0
 BETA: Final = 0.75
-GAMMA: Final = 0.25
-"""Weights of query, relevant and non-relevant rows: as published and usual."""
+GAMMA: Final = 0.15
+"""Weights of query, relevant and non-relevant rows, as usual since Rocchio."""
+
+_FEWEST_OF_A_MATRIX: Final = 3
+"""Fewer relevant rows say nothing of a covariance."""
 
 _LEAST_SPREAD: Final = 0.25
 """A component's standard deviation is taken as at least this share of that over random images:
@@ -43,7 +46,7 @@ two marks agree in some components by chance."""
 _REGULARIZATION: Final = 10.0
 """Inverse strength of the penalty on the normal of a separating plane."""
 
-_UNMARKED_WEIGHT: Final = 0.5
+_UNMARKED_WEIGHT: Final = 1.0
 """Weight of all random images together, where that of all non-relevant marks is 1."""
 
 
@@ -177,7 +180,13 @@ def weighted(known: Evidence) -> Ellipsoid:
 
 
 def mindreader(known: Evidence) -> Ellipsoid:
-    """Learn a whole matrix from the relevant rows; see above."""
+    """Learn a whole matrix from the relevant rows; see above.
+
+    From fewer than three rows nothing is learned, and the distance stays the plain one.
+    """
+    if len(known.liked) < _FEWEST_OF_A_MATRIX:
+        center = moved(known).directions[0].astype(np.float64)
+        return _ellipsoid(center, np.ones(len(center)), known.sample)
     from sklearn.covariance import ledoit_wolf  # noqa: PLC0415 - a second that few need
 
     rows, levels = known.liked.astype(np.float64), known.liked_levels
@@ -201,10 +210,11 @@ def several(known: Evidence, least_similarity: float) -> Points:
     if len(rows) < 2:
         return moved(known)
     tree = linkage(1 - _pairs(rows), "average")
-    clusters = fcluster(tree, 1 - least_similarity,
-                        "distance")
-    points = [np.average(rows[clusters == c], axis=0, weights=levels[clusters == c])
-              for c in np.unique(clusters)]
+    clusters = fcluster(tree, 1 - least_similarity, "distance")
+    points = [
+        np.average(rows[clusters == c], axis=0, weights=levels[clusters == c])
+        for c in np.unique(clusters)
+    ]
     away = np.zeros(rows.shape[1])
     if len(known.others):
         away = GAMMA * np.average(known.others, axis=0, weights=known.other_levels)
@@ -237,7 +247,8 @@ def _pairs(rows: Float[ndarray, "rows dim"]) -> Float64[ndarray, " pairs"]:
     """Return the inner products of all pairs in SciPy's order."""
     first, second = np.triu_indices(len(rows), k=1)
     products: Float64[ndarray, " pairs"] = np.vecdot(rows[first], rows[second]).astype(np.float64)
-    return np.clip(products, -1.0, 1.0)
+    clipped: Float64[ndarray, " pairs"] = np.clip(products, -1.0, 1.0)
+    return clipped
 
 
 def _ellipsoid(
