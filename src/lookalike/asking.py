@@ -22,6 +22,8 @@ from lookalike.evaluation.contact_sheet import (
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits, Order
+from lookalike.search.feedback import Feedback
+from lookalike.search.names import Expansion, Reranking
 from lookalike.search.queries import (
     Example,
     FileExample,
@@ -40,8 +42,12 @@ def make_query(
     weights: Mapping[str, float] | None,
     order: Order,
     texts: Sequence[str] = (),
+    *,
+    feedback: Feedback | None = None,
+    expand: Expansion | None = None,
+    rerank: Reranking | None = None,
 ) -> Query:
-    """Put a query together from files and ids, liked and disliked, and words.
+    """Put a query together from files and ids, liked and disliked, words, and marks.
 
     Raises:
         UsageError: If nothing is liked, or a weight or the order makes no sense.
@@ -52,7 +58,15 @@ def make_query(
         *map(TextExample, texts),
     ]
     disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+    return Query(
+        tuple(liked),
+        tuple(disliked),
+        weights=weights,
+        order=order,
+        feedback=feedback,
+        expand=expand,
+        rerank=rerank,
+    )
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -97,7 +111,7 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
-        [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
+        [SheetQuery(_shown_example(collection, _first_example(query)), (row,))],
         title="Most alike",
         subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
@@ -115,6 +129,13 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
     if collection.card.has_layout:
         seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
     return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
+
+
+def _first_example(query: Query) -> Example:
+    """Return the first example, or the first image that was liked."""
+    if query.positives or query.feedback is None:
+        return query.positives[0]
+    return IdExample(next(iter(query.feedback.relevant)))
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:

@@ -17,6 +17,7 @@ from lookalike.options import (
     option,
     read_weights,
 )
+from lookalike.search.names import Expansion, Method, Reranking
 from lookalike.showing import show_hits, show_ingest, show_problems, show_status
 from lookalike.terminal import Bars
 
@@ -96,6 +97,9 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --id 17 --like 42 --dislike 5",
+        "lookalike search photos.lookalike --id 17 --session dogs.json   (and then)",
+        "lookalike search photos.lookalike --session dogs.json --like 42 --dislike 5",
     ),
 )
 def search(
@@ -119,6 +123,26 @@ def search(
         Literal["ranked", "list"],
         option("--order", help="list: cluster by cluster, as published."),
     ] = "ranked",
+    liked: Annotated[list[int], option("--like", help="Mark this image as relevant.")] = [],  # noqa: B006
+    disliked: Annotated[list[int], option("--dislike", help="… as not relevant.")] = [],  # noqa: B006
+    loved: Annotated[list[int], option("--love", help="… as highly relevant.")] = [],  # noqa: B006
+    hated: Annotated[list[int], option("--hate", help="… as highly non-relevant.")] = [],  # noqa: B006
+    session: Annotated[
+        Path | None, option("--session", help="File that keeps query and marks, round by round.")
+    ] = None,
+    undo: Annotated[bool, option("--undo", help="Take the session's last round back.")] = False,
+    keep_seen: Annotated[
+        bool | None, option("--keep-seen/--hide-seen", help="Whether marked images stay hits.")
+    ] = None,
+    method: Annotated[
+        Method | None, option("--method", show_default="auto", help="What is made of marks.")
+    ] = None,
+    expand: Annotated[
+        Expansion | None, option("--expand", help="Search again from the first hits.")
+    ] = None,
+    rerank: Annotated[
+        Reranking | None, option("--rerank", help="Compare the first hits with each other.")
+    ] = None,
     sheet: Annotated[
         Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
@@ -128,14 +152,34 @@ def search(
 
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
-    from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
+    from lookalike.asking import answer, draw_answer  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.sessions import Asked, make_marks, open_session  # noqa: PLC0415
 
-    query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
+    asked = Asked(
+        images,
+        ids,
+        not_images,
+        not_ids,
+        texts,
+        read_weights(weights),
+        order,
+        make_marks(liked, disliked, loved, hated),
+        undo,
+        method,
+        None if keep_seen is None else not keep_seen,
+        expand,
+        rerank,
+    )
     with Collection.open(collection) as opened:
-        found = answer(opened, query, k)
+        going = open_session(opened, asked, session)
+        found = answer(opened, going.query, k)
         if sheet is not None:
-            draw_answer(opened, query, found, sheet)
+            draw_answer(opened, going.query, found, sheet)
+        if session is not None:
+            going.show(hit["id"] for hit in found["hits"])
+            going.save(session)
+            found |= {"rounds": going.n_rounds}
     show_result(as_json, found, lambda: show_hits(found))
     return 0
 

@@ -8,9 +8,10 @@ non-relevant -1, highly non-relevant -3. What is made of them is in `lookalike.s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 from lookalike.errors import UsageError
+from lookalike.search.names import Method
 
 HIGHLY_RELEVANT: Final = 3
 RELEVANT: Final = 1
@@ -19,19 +20,6 @@ NON_RELEVANT: Final = -1
 HIGHLY_NON_RELEVANT: Final = -3
 
 LEVELS: Final = (HIGHLY_RELEVANT, RELEVANT, NO_OPINION, NON_RELEVANT, HIGHLY_NON_RELEVANT)
-
-Method: TypeAlias = Literal[
-    "auto",
-    "average",
-    "rocchio",
-    "within",
-    "between",
-    "mars",
-    "multipoint",
-    "mindreader",
-    "classifier",
-]
-"""What is made of marks; see `lookalike.search.steering`."""
 
 Round: TypeAlias = Mapping[int, int]
 """Image id → level of its mark."""

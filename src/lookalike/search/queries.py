@@ -19,7 +19,8 @@ from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
 from lookalike.search.feedback import Feedback
-from lookalike.search.reranking import Expansion, Reranking, check_expansion, check_reranking
+from lookalike.search.names import Expansion, Reranking
+from lookalike.search.reranking import check_expansion, check_reranking
 
 _LARGEST_ID: Final = 2**63 - 1
 

@@ -20,7 +20,7 @@ Re-ranking compares the first hits with each other:
 Nothing is known of the first hits but their embeddings, so both can lead away from what is sought.
 """
 
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
@@ -28,9 +28,7 @@ from numpy import ndarray
 
 from lookalike.arrays import Embeddings, normalize
 from lookalike.errors import UsageError
-
-Expansion: TypeAlias = Literal["average", "alpha"]
-Reranking: TypeAlias = Literal["reciprocal", "diffusion"]
+from lookalike.search.names import Expansion, Reranking
 
 N_EXPANDED: Final = 5
 """Hits that an expansion takes for relevant."""

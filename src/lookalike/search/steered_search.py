@@ -11,9 +11,10 @@ from numpy import ndarray
 from lookalike.arrays import Ids
 from lookalike.index.base import Hits, VectorIndex, pad_rows
 from lookalike.search.calibration import Calibration
+from lookalike.search.names import Expansion, Reranking
 from lookalike.search.parts import Part
 from lookalike.search.queries import Query
-from lookalike.search.reranking import N_EXPANDED, N_RERANKED, Expansion, Reranking, expand, rerank
+from lookalike.search.reranking import N_EXPANDED, N_RERANKED, expand, rerank
 from lookalike.search.steering import SteeredPart, Steering, rows_of
 from lookalike.search.targets import Points
 

@@ -32,7 +32,8 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Embeddings, Ids
 from lookalike.index.base import VectorIndex
 from lookalike.search.calibration import Calibration, fit_similarities
-from lookalike.search.feedback import Feedback, Method
+from lookalike.search.feedback import Feedback
+from lookalike.search.names import Method
 from lookalike.search.parts import Proposal
 from lookalike.search.targets import (
     Evidence,
