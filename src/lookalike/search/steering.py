@@ -8,7 +8,8 @@
 - `multipoint`: relevant images that are unlike each other stay several points.
 - `mindreader`: relevant images tell a whole distance matrix.
 - `classifier`: a plane between relevant images and others.
-- `auto`: `rocchio` below five marks, `classifier` from five on.
+- `auto`: the classifier, which was measured to be the best from the first mark on
+  (`docs/steering.md`); without any mark the query stays where it is.
 
 Formulas and sources are in `lookalike.search.targets`. The weight of descriptor i (Rui et al. 1998,
 equation 12 there) is the sum of the marks of those images that are among the first of the
@@ -46,9 +47,6 @@ from lookalike.search.targets import (
     several,
     weighted,
 )
-
-MARKS_OF_A_CLASSIFIER: Final = 5
-"""From so many marks on, `auto` learns a classifier."""
 
 _SAMPLE: Final = 2_000
 """Random images that targets are calibrated against."""
@@ -243,8 +241,7 @@ def chosen(feedback: Feedback) -> Method:
     """Return the method of feedback; what `auto` stands for."""
     if feedback.method != "auto":
         return feedback.method
-    n_marks = len(feedback.relevant) + len(feedback.non_relevant)
-    return "classifier" if n_marks >= MARKS_OF_A_CLASSIFIER else "rocchio"
+    return "classifier" if feedback.relevant or feedback.non_relevant else "rocchio"
 
 
 _POINT_METHODS: Final = ("average", "rocchio", "between")
