@@ -4,13 +4,14 @@
 
 Two galleries, indexed with the model that ships: the twenty themes of `corel` that it was not
 learned from (wanted: pictures of the query's theme), and 2,000 generated scenes (wanted: pictures
-with one thing that the query picture shows, drawn by lot; only marks can tell which). A query is one
-picture. Ten hits are shown per round, and the person marks each as relevant or not; what was shown
-is not shown again. Five rounds.
+with one thing that the query picture shows, drawn by lot; only marks can tell which). A query is
+one picture. Ten hits are shown per round, and the person marks each as relevant or not; what was
+shown is not shown again. Five rounds.
 
-- Residual collection: what was shown is taken out of the collection, and the ranking of the rest is
-  judged. Each method is so judged on a collection of its own: who finds more early has less to find.
-- Frozen set: what was shown stays at the ranks where it was shown, and the whole ranking is judged.
+- Residual collection: what was shown is taken out of the collection, and the ranking of the rest
+  is judged. Each method is so judged on a collection of its own: who finds more early has less to
+  find.
+- Frozen set: what was shown stays at the ranks where it was shown; the whole ranking is judged.
 - Found: share of all wanted pictures that were among those shown.
 
 Baselines: no marks (page after page of the first ranking), the plain average of query and relevant
