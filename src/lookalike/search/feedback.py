@@ -46,11 +46,7 @@ class Feedback:
     exclude_seen: bool = True
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise UsageError(
-                f"there is no feedback method {self.method!r}; choose one of: "
-                f"{', '.join(get_args(Method))}"
-            )
+        _check_method(self.method)
         for marks in self.rounds:
             _check_marks(marks)
 
@@ -135,8 +131,17 @@ class Feedback:
         exclude = content.get("exclude_seen", True)
         if not isinstance(exclude, bool):
             raise UsageError(f"exclude_seen of feedback is true or false, not {exclude!r:.60}")
-        rounds = _rounds_from_json(content.get("rounds", ()))
-        return cls(rounds, content.get("method", "auto"), exclude)
+        method = content.get("method", "auto")
+        _check_method(method)
+        return cls(_rounds_from_json(content.get("rounds", ())), method, exclude)
+
+
+def _check_method(method: Any) -> None:
+    if method not in get_args(Method):
+        raise UsageError(
+            f"there is no feedback method {method!r:.60}; choose one of: "
+            f"{', '.join(get_args(Method))}"
+        )
 
 
 def _check_marks(marks: Round) -> None:

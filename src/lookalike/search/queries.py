@@ -239,6 +239,8 @@ class Query:
         _check_order(order)
         if weights is not None:
             _check_weights(weights)
+        check_expansion(content.get("expand"))
+        check_reranking(content.get("rerank"))
         return cls(
             positives=_examples_from_json(content.get("positives", ())),
             negatives=_examples_from_json(content.get("negatives", ())),

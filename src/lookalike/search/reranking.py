@@ -100,7 +100,8 @@ def rerank(
     nodes[0, 1:] = nodes[1:, 0] = own
     nodes[1:, 1:] = pairs
     similar = reciprocal(nodes) if reranking == "reciprocal" else diffuse(nodes)
-    order: Int64[ndarray, " hits"] = np.argsort(-similar, kind="stable")
+    # Rounded, so that what is equal but for the order of sums counts as equal.
+    order: Int64[ndarray, " hits"] = np.argsort(-np.round(similar, 9), kind="stable")
     return order
 
 
