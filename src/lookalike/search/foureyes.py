@@ -31,7 +31,7 @@ from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import DamagedCollectionError, UsageError
 from lookalike.index.kmeans import assign_clusters
 
-SIZES: Final = (8, 32, 128, 512)
+SIZES: Final = (4, 16, 64, 256)
 """Numbers of clusters of each descriptor."""
 
 _IMAGES_PER_CLUSTER: Final = 4
@@ -46,7 +46,7 @@ class Grouping:
     """One way of putting images into groups.
 
     Attributes:
-        name: As it is remembered: `content/32`.
+        name: As it is remembered: `content/64`.
         groups: Number of the group of each image of the pool; below 0 for images in none.
     """
 
@@ -59,7 +59,7 @@ class Votes:
     """How groupings served the labels so far.
 
     Attributes:
-        right: By grouping and number of positives (`content/32:2`) how many proposed images had the
+        right: By grouping and number of positives (`content/64:2`) how many proposed images had the
             label.
         wrong: How many had not.
     """
@@ -71,9 +71,9 @@ class Votes:
         """Return how likely an image has the label whose group holds so many that have.
 
         Example:
-            >>> Votes().confidence("content/8", 1)
+            >>> Votes().confidence("content/4", 1)
             0.5
-            >>> Votes(right={"content/8:2": 2}).confidence("content/8", 2)
+            >>> Votes(right={"content/4:2": 2}).confidence("content/4", 2)
             0.75
         """
         name = _case(grouping, n_positives)

@@ -38,15 +38,15 @@ ALPHA: Final = 3.0
 N_RERANKED: Final = 500
 """So many first hits are compared with each other; the others stay where they are."""
 
-RECIPROCAL_NEIGHBORS: Final = 20
+RECIPROCAL_NEIGHBORS: Final = 40
 LOCAL_NEIGHBORS: Final = 6
 OWN_SHARE: Final = 0.3
 """k1, k2 and lambda of Zhong et al.: neighbors, neighbors averaged, and the weight of the own
 distance beside that of neighborhoods."""
 
-DIFFUSION_NEIGHBORS: Final = 20
-DIFFUSION_ALPHA: Final = 0.99
-DIFFUSION_GAMMA: Final = 3.0
+DIFFUSION_NEIGHBORS: Final = 50
+DIFFUSION_ALPHA: Final = 0.9
+DIFFUSION_GAMMA: Final = 1.0
 """Neighbors in the graph, share that is passed on, and power of similarities."""
 
 
