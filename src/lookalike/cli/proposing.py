@@ -11,7 +11,7 @@ from lookalike.showing import show_proposals
     context_settings=SETTINGS,
     epilog=examples(
         "lookalike propose photos.lookalike --like 17 --like 42 --dislike 5",
-        "lookalike propose photos.lookalike --like 17 --like 42 --dislike 5 --right 60 --wrong 61",
+        "lookalike propose photos.lookalike --like 17 --like 42 --right 60 --wrong 61",
     ),
 )
 def propose(
