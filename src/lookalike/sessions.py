@@ -87,9 +87,10 @@ class Session:
         Raises:
             UsageError: If nothing is marked, an id is not in the collection, or a level is none.
         """
-        check_known(self.collection, marks)
         seen = dict.fromkeys(sorted(set(self._shown) - set(self.feedback.marks)), NO_OPINION)
-        self._take(self.feedback.mark({**seen, **marks} if marks else {}))
+        marked = self.feedback.mark({**seen, **marks} if marks else {})
+        check_known(self.collection, marks)
+        self._take(marked)
         self._shown = ()
 
     def undo(self) -> None:
@@ -220,12 +221,12 @@ def open_session(collection: Collection, asked: Asked, file: Path | None) -> Ses
         raise UsageError(
             "there is no round to undo; --undo needs --session with a file that a search has made"
         )
-    check_known(collection, asked.marks)
     feedback = Feedback(
         (dict(asked.marks),) if asked.marks else (),
         asked.method or "auto",
         asked.exclude_seen is not False,
     )
+    check_known(collection, asked.marks)
     query = make_query(
         asked.images,
         asked.ids,

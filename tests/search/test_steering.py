@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from lookalike.arrays import NO_ID, normalize
+from lookalike.errors import UsageError
+from lookalike.evaluation.metrics import mean_average_precision
+from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_calibration
 from lookalike.search.feedback import Feedback
 from lookalike.search.parts import Part
@@ -163,6 +166,19 @@ def test_marks_of_images_that_are_gone_are_ignored(searcher):
     assert hits.ids[0].tolist() == hits.ids[1].tolist()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_where_all_liked_images_are_gone_the_search_says_so(searcher, method):
+    query = Query((), feedback=Feedback(({999_999: 1, DISLIKED: -1},), method))
+    with pytest.raises(UsageError, match="none of the liked images is in the collection any more"):
+        searcher.search([query], 5)
+
+
+def test_steered_queries_and_lists_are_not_asked_together(searcher):
+    queries = [Query(by_id(7), rerank="diffusion"), Query(by_id(7), order="list")]
+    with pytest.raises(UsageError, match="cannot be asked together"):
+        searcher.search(queries, 5)
+
+
 def test_a_filter_holds_for_marks_too(searcher):
     allowed = np.array(IDS[100:150])
     query = Query(by_id(IDS[7]), feedback=Feedback((MARKS,)))
@@ -206,3 +222,34 @@ def test_images_without_the_descriptor_have_no_evidence(exact):
         scores = part.scores(np.array([IDS[0], 999_999]))
         assert scores[0] > 0
         assert scores[1] == 0
+
+
+def simulated_rounds(searcher, query, wanted, method, n_rounds=3):
+    """Mean average precision before and after each round: what was shown stays where it was."""
+    feedback, shown, values = Feedback(method=method), [], []
+    for _ in range(n_rounds + 1):
+        hits = searcher.search([Query((IdExample(query),), feedback=feedback)], N)
+        ranked = [*shown, *(image for image in hits.ids[0].tolist() if image != NO_ID)]
+        relevant = np.array([[image in wanted for image in ranked]])
+        values.append(mean_average_precision(relevant, np.array([len(wanted)])))
+        page = ranked[len(shown) : len(shown) + 10]
+        shown += page
+        feedback = feedback.mark({image: 1 if image in wanted else -1 for image in page})
+    return values
+
+
+def test_in_simulated_rounds_map_rises_above_that_of_the_average():
+    """What is wanted is a small part of what the embeddings tell."""
+    rng = np.random.default_rng(0)
+    looks, thing = rng.integers(6, size=N), rng.integers(4, size=N)
+    rows = 2.0 * np.eye(6)[looks] @ rng.standard_normal((6, 16))
+    rows += np.eye(4)[thing] @ rng.standard_normal((4, 16)) + 0.4 * rng.standard_normal((N, 16))
+    searcher = searcher_of({"content": exact_index(np.arange(N), normalize(rows))})
+    found = {"auto": [], "average": []}
+    for query in range(8):
+        wanted = set(np.flatnonzero(thing == thing[query]).tolist()) - {query}
+        for method, values in found.items():
+            values.append(simulated_rounds(searcher, query, wanted, method))
+    steered, plain = (np.mean(values, axis=0) for values in found.values())
+    assert (np.diff(steered) > 0.01).all()
+    assert steered[-1] > plain[-1] + 0.2

@@ -135,7 +135,7 @@ def search(
         bool | None, option("--keep-seen/--hide-seen", help="Whether marked images stay hits.")
     ] = None,
     method: Annotated[
-        Method | None, option("--method", show_default="auto", help="What is made of marks.")
+        Method | None, option("--feedback", show_default="auto", help="What is made of marks.")
     ] = None,
     expand: Annotated[
         Expansion | None, option("--expand", help="Search again from the first hits.")

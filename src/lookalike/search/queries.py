@@ -187,6 +187,11 @@ class Query:
         return n_texts / (len(self.positives) + is_liked)
 
     @property
+    def has_pictures(self) -> bool:
+        """Whether any positive example is a picture."""
+        return not all(isinstance(example, TextExample) for example in self.positives)
+
+    @property
     def is_steered(self) -> bool:
         """Whether it needs more than one plain search."""
         return self.feedback is not None or self.expand is not None or self.rerank is not None

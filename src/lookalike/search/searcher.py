@@ -116,13 +116,17 @@ class Searcher:
 
     def _steer(self, queries: Sequence[Query], k: int, allowed: Ids | None) -> Hits:
         """Answer queries with marks, expansion or re-ranking, one by one."""
+        if any(query.order == "list" for query in queries):
+            raise UsageError(
+                "queries in the order 'list' and steered ones cannot be asked together"
+            )
         ranked = [self._steered(query, k, allowed) for query in queries]
         return table_of(ranked, min(k, len(self._ids)))
 
     def _steered(self, query: Query, k: int, allowed: Ids | None) -> Ranked:
         batch = self._batch([query])
         seen = {part.descriptor: part.points[0] for part in batch.parts if not part.is_text}
-        points = {name: seen[name] if seen.get(name, _NONE).any() else None for name in batch.names}
+        points = {name: seen[name] if query.has_pictures else None for name in batch.names}
         weights = dict(zip(batch.names, batch.weights[0].tolist(), strict=True))
         words = [
             SteeredPart(
@@ -356,7 +360,6 @@ def _check_text_weights(query: Query, weights: Mapping[str, int | float]) -> Non
         )
 
 
-_NONE: Final = np.zeros(1, np.float32)
 _NO_IDS: Final = np.empty(0, np.int64)
 
 

@@ -31,6 +31,7 @@ from jaxtyping import Bool, Float32, Float64
 from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids
+from lookalike.errors import UsageError
 from lookalike.index.base import VectorIndex
 from lookalike.search.calibration import Calibration, fit_similarities
 from lookalike.search.feedback import Feedback
@@ -155,6 +156,9 @@ class Steering:
             points: The query's own unit row in each descriptor; `None` if it has none.
             weights: Its weights; descriptors with weight 0 are left out.
             feedback: The marks. There is a query of its own, or a relevant mark.
+
+        Raises:
+            UsageError: If nothing is left of what was liked.
         """
         names = [name for name, weight in weights.items() if weight > 0]
         method = chosen(feedback)
@@ -163,7 +167,7 @@ class Steering:
         parts = []
         for name in names:
             space = self._spaces[name]
-            target = _target(method, space.evidence(points[name], feedback), space)
+            target = _target(method, space.known(points[name], feedback), space)
             calibration = space.calibration_of(target, of_pairs=method in _POINT_METHODS)
             parts.append(SteeredPart(name, space.index, target, calibration))
         return Steered(parts, [weights[name] for name in names])
@@ -212,6 +216,20 @@ class Space:
         relevant, levels = self._marked(feedback.relevant)
         others, other_levels = self._marked(feedback.non_relevant)
         return Evidence(point, relevant, levels, others, other_levels, self.sample)
+
+    def known(self, point: Float32[ndarray, " dim"] | None, feedback: Feedback) -> Evidence:
+        """Return the evidence, of which something is liked.
+
+        Raises:
+            UsageError: If nothing is.
+        """
+        evidence = self.evidence(point, feedback)
+        if not len(evidence.liked):
+            raise UsageError(
+                "none of the liked images is in the collection any more, or none has a "
+                f"{self.name!r} embedding; like another one"
+            )
+        return evidence
 
     def sum_of_marks(self, point: Float32[ndarray, " dim"] | None, feedback: Feedback) -> float:
         """Sum the marks of each round that the descriptor's own ranking before it would show."""
