@@ -4,7 +4,7 @@
 
 Galleries: the twenty themes of `corel` that the shipped model was not learned from, 2,000 generated
 scenes, and each picture is a query in turn. With `--tune` the settings are tried on the other
-twenty themes instead, and nothing is written: the defaults in `lookalike.search.reranking` come
+twenty themes instead, and nothing is written: the defaults in `lookalike.search.second_look` come
 from there.
 """
 
@@ -32,7 +32,7 @@ from lookalike.evaluation.statistics import holm, paired_difference
 from lookalike.index.base import Hits
 from lookalike.learning.default_recipe import is_learned_theme
 from lookalike.models import default_model
-from lookalike.search import reranking
+from lookalike.search import second_look
 from lookalike.search.queries import IdExample, Query
 from lookalike.search.steered_search import SteeredSearch
 from lookalike.terminal import Bars
@@ -116,11 +116,13 @@ def tune(gallery: Gallery, n: int) -> None:
     firsts = list(_first_hits(gallery, rows))
     for k1, k2, share in product((10, 20, 40), (3, 6), (0.1, 0.3, 0.5)):
         orders = [
-            reranking.reciprocal(nodes, k1=k1, k2=k2, own_share=share) for _, nodes, _ in firsts
+            second_look.reciprocal(nodes, k1=k1, k2=k2, own_share=share) for _, nodes, _ in firsts
         ]
         print(f"reciprocal k1 {k1} k2 {k2} own {share}: {_mean(firsts, orders):.4f}")
     for k, alpha, gamma in product((10, 20, 50), (0.8, 0.9, 0.99), (1.0, 3.0)):
-        orders = [reranking.diffuse(nodes, k=k, alpha=alpha, gamma=gamma) for _, nodes, _ in firsts]
+        orders = [
+            second_look.diffuse(nodes, k=k, alpha=alpha, gamma=gamma) for _, nodes, _ in firsts
+        ]
         print(f"diffusion k {k} alpha {alpha} gamma {gamma}: {_mean(firsts, orders):.4f}")
     for n_expanded in (1, 2, 3, 5, 10, 20):
         for how in ("average", "alpha"):
@@ -136,7 +138,7 @@ def _first_hits(gallery: Gallery, rows: ndarray) -> Iterator[tuple[ndarray, ndar
         query = Query((IdExample(int(gallery.truth.ids[row])),), rerank="reciprocal")
         plain = Query(query.positives)
         hits = gallery.collection.search(plain, len(gallery.truth) - 1)
-        ids, n = hits.ids[0], reranking.N_RERANKED
+        ids, n = hits.ids[0], second_look.N_RERANKED
         own = np.clip(hits.scores[0][:n] / search._highest(DEFAULT_WEIGHTS), 0, 1)
         nodes = np.ones((n + 1, n + 1))
         nodes[0, 1:] = nodes[1:, 0] = own
@@ -163,7 +165,7 @@ def _expanded(gallery: Gallery, rows: ndarray, how: str, n_expanded: int) -> flo
         total = np.zeros(len(gallery.truth))
         for name, weight in DEFAULT_WEIGHTS.items():
             point = index_of[name].vectors(np.array([image]))[0]
-            moved = reranking.expand(point, index_of[name].vectors(first), how)
+            moved = second_look.expand(point, index_of[name].vectors(first), how)
             similar = index_of[name].similarities(moved[None], gallery.truth.ids)[0]
             total += weight * found.searcher._calibrations[name].scores(similar)
         total[row] = -np.inf

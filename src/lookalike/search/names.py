@@ -17,4 +17,4 @@ Method: TypeAlias = Literal[
 
 Expansion: TypeAlias = Literal["average", "alpha"]
 Reranking: TypeAlias = Literal["reciprocal", "diffusion"]
-"""A second look at the first hits; see `lookalike.search.reranking`."""
+"""A second look at the first hits; see `lookalike.search.second_look`."""

@@ -20,7 +20,7 @@ from lookalike.errors import UsageError
 from lookalike.index.base import Order
 from lookalike.search.feedback import Feedback
 from lookalike.search.names import Expansion, Reranking
-from lookalike.search.reranking import check_expansion, check_reranking
+from lookalike.search.second_look import check_expansion, check_reranking
 
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -137,7 +137,7 @@ class Query:
             as files stay in: a file that is in the collection finds itself.
         order: `ranked`, or `list` for k-means clusters as published: see `lookalike.index`.
         feedback: Marks of what was shown. With a relevant one no positive example is needed.
-        expand: How the query is moved to its own first hits: see `lookalike.search.reranking`.
+        expand: How the query is moved to its own first hits: see `lookalike.search.second_look`.
         rerank: How the first hits are compared with each other: see the same.
 
     Raises:

@@ -14,7 +14,7 @@ from lookalike.search.calibration import Calibration
 from lookalike.search.names import Expansion, Reranking
 from lookalike.search.parts import Part
 from lookalike.search.queries import Query
-from lookalike.search.reranking import N_EXPANDED, N_RERANKED, expand, rerank
+from lookalike.search.second_look import N_EXPANDED, N_RERANKED, expand, rerank
 from lookalike.search.steering import SteeredPart, Steering, rows_of
 from lookalike.search.targets import Points
 

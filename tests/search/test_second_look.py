@@ -7,7 +7,7 @@ import pytest
 
 from lookalike.arrays import NO_ID, normalize
 from lookalike.search.queries import IdExample, Query
-from lookalike.search.reranking import diffuse, expand, reciprocal, rerank
+from lookalike.search.second_look import diffuse, expand, reciprocal, rerank
 from tests.index.galleries import built, clustered
 from tests.search.painters import searcher_of
 
