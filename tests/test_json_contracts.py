@@ -53,12 +53,13 @@ def test_index(ask, place):
 def test_search(ask):
     code, found = ask("search", "c.lookalike", "--id", "2", "-k", "3")
     assert code == 0
-    assert set(found) == {"hits", "took_ms", "probed_clusters", "exact"}
+    assert set(found) == {"hits", "beyond", "query", "took_ms", "probed_clusters", "exact"}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3]
     for hit in found["hits"]:
-        assert set(hit) == {"rank", "id", "path", "score", "scores"}
+        assert set(hit) == {"rank", "id", "path", "score", "scores", "box"}
         assert set(hit["scores"]) == {"content", "layout"}
     assert found["exact"] is True
+    assert (found["beyond"], found["query"]) == (0, {"positives": [{"id": 2}]})
     assert found["probed_clusters"] == 0
 
 

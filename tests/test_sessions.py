@@ -10,7 +10,7 @@ from lookalike.__main__ import run
 from lookalike.errors import DamagedCollectionError, EnvironmentFault, UsageError
 from lookalike.proposing import Proposer, propose_round
 from lookalike.search.feedback import NON_RELEVANT, RELEVANT
-from lookalike.sessions import Asked, Session, make_marks, open_session
+from lookalike.sessions import Said, Session, make_marks, open_session
 from tests.small_sets import write_masks
 from tests.tiny_model import write_tiny_model
 
@@ -111,7 +111,7 @@ def test_unknown_images_cannot_be_marked(photos):
 
 def test_weights_can_change_within_a_session(photos):
     session = Session(photos, Query((IdExample(1),)))
-    session.weigh({"layout": 1.0})
+    session.change({"weights": {"layout": 1.0}})
     assert set(session.hits(3).parts) == {"layout"}
 
 
@@ -144,13 +144,20 @@ def test_an_image_has_one_mark_per_round():
         make_marks([7], [7])
 
 
-def test_a_session_file_is_not_asked_something_else(photos, tmp_path):
+def test_what_is_given_besides_changes_the_query_of_a_session(photos, tmp_path):
     file = tmp_path / "s.json"
-    Session(photos, Query((IdExample(1),))).save(file)
-    for asked in (Asked(ids=[2]), Asked(order="list"), Asked(rerank="diffusion")):
-        with pytest.raises(UsageError, match="already holds a query"):
-            open_session(photos, asked, file)
-    assert open_session(photos, Asked(weights={"content": 2.0}), file).query.weights
+    session = Session(photos, Query((IdExample(1),)))
+    session.mark({2: RELEVANT})
+    session.save(file)
+    heavier = open_session(photos, {"weights": {"content": 2.0}, "min_score": None}, Said(), file)
+    assert heavier.query.weights == {"content": 2.0}
+    assert heavier.feedback == session.feedback
+    with pytest.raises(UsageError, match="re-ranking starts from example images alone"):
+        open_session(photos, {"rerank": "diffusion"}, Said(), file)
+    with pytest.raises(UsageError, match="already holds a query; leave out --query"):
+        open_session(photos, {}, Said(), file, saved=session.query)
+    again = open_session(photos, {}, Said({5: RELEVANT}), saved=session.query)
+    assert again.feedback.marks == {2: 1, 5: 1}
 
 
 def test_the_command_keeps_rounds_in_a_file(ask, place):
@@ -171,7 +178,8 @@ def test_the_command_keeps_rounds_in_a_file(ask, place):
 def test_the_command_takes_marks_and_options_without_a_file(ask):
     code, found = ask("search", "c.lookalike", "--like", "3", "--like", "6", "-k", "4")
     assert code == 0
-    assert set(found) == {"hits", "took_ms", "probed_clusters", "exact"}
+    assert "rounds" not in found
+    assert found["query"]["feedback"]["rounds"] == [{"3": 1, "6": 1}]
     assert {hit["id"] for hit in found["hits"]} <= same_color(3)
     _, kept = ask("search", "c.lookalike", "--like", "3", "--keep-seen", "-k", "4")
     assert 3 in {hit["id"] for hit in kept["hits"]}
@@ -190,7 +198,7 @@ def test_the_command_takes_marks_and_options_without_a_file(ask):
         (["--undo"], "--undo needs --session"),
         (["--like", "3", "--feedback", "magic"], "magic"),
         (["--like", str(2**63)], f"no image with id {2**63}"),
-        (["--id", "3", "--rerank", "diffusion", "--like", "4"], "starts from images alone"),
+        (["--id", "3", "--rerank", "diffusion", "--like", "4"], "starts from example images"),
         (["--id", "3", "--order", "list", "--like", "4"], "order 'list'"),
     ],
 )

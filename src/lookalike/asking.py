@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,63 +11,57 @@ import numpy as np
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
+from lookalike.datasets.scenes import colorize
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
     SheetPicture,
     SheetQuery,
     SheetRow,
+    draw_box,
     draw_contact_sheet,
     draw_words,
     sheet_png,
 )
 from lookalike.images.scanning import display_path
-from lookalike.index.base import Hits, Order
-from lookalike.search.feedback import Feedback
-from lookalike.search.names import Expansion, Reranking
+from lookalike.index.base import Hits
+from lookalike.search.painting import on_grid
 from lookalike.search.queries import (
     Example,
     FileExample,
     IdExample,
-    PictureExample,
+    PixelsExample,
     Query,
     TextExample,
+    UrlExample,
 )
 
 
-def make_query(
-    images: Sequence[Path],
-    ids: Sequence[int],
-    not_images: Sequence[Path],
-    not_ids: Sequence[int],
-    weights: Mapping[str, float] | None,
-    order: Order,
-    texts: Sequence[str] = (),
-    *,
-    feedback: Feedback | None = None,
-    expand: Expansion | None = None,
-    rerank: Reranking | None = None,
-) -> Query:
-    """Put a query together from files and ids, liked and disliked, words, and marks.
-
-    Raises:
-        UsageError: If nothing is liked, or a weight or the order makes no sense.
-    """
-    liked: list[Example] = [
+def make_examples(
+    images: Sequence[Path], urls: Sequence[str], ids: Sequence[int], texts: Sequence[str]
+) -> tuple[Example, ...]:
+    """Put examples together, in this order."""
+    return (
         *map(FileExample.of, images),
+        *map(UrlExample, urls),
         *map(IdExample, ids),
         *map(TextExample, texts),
-    ]
-    disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(
-        tuple(liked),
-        tuple(disliked),
-        weights=weights,
-        order=order,
-        feedback=feedback,
-        expand=expand,
-        rerank=rerank,
     )
+
+
+def make_query(given: Mapping[str, Any], saved: Query | None = None) -> Query:
+    """Put a query together from its fields; those that are not given stay as they were saved.
+
+    Args:
+        given: Fields of `Query`; a default counts as not given.
+        saved: A query that was saved.
+
+    Raises:
+        UsageError: If nothing is liked, or a weight or choice makes no sense.
+    """
+    known = {field.name: field.default for field in fields(Query)}
+    told = {name: value for name, value in given.items() if value != known[name]}
+    return Query(**told) if saved is None else replace(saved, **told)
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -77,6 +72,7 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     probed = hits.probed_clusters
     return {
         "hits": found,
+        "beyond": 0 if hits.beyond is None else int(hits.beyond[0]),
         "took_ms": round(1000 * (time.perf_counter() - started), 3),
         "probed_clusters": 0 if probed is None else int(probed[0]),
         "exact": hits.is_exact,
@@ -92,9 +88,17 @@ def _hits(collection: Collection, hits: Hits) -> list[dict[str, Any]]:
             "path": display_path(record.paths[0]),
             "score": float(hits.scores[0, rank]),
             "scores": {name: float(part[0, rank]) for name, part in hits.parts.items()},
+            "box": _box(hits, rank),
         }
         for rank, record in enumerate(collection.images(ids))
     ]
+
+
+def _box(hits: Hits, rank: int) -> list[float] | None:
+    if hits.boxes is None or np.isnan(hits.boxes[0, rank]).any():
+        return None
+    box: list[float] = hits.boxes[0, rank].tolist()
+    return box
 
 
 def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], file: Path) -> None:
@@ -111,7 +115,7 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
-        [SheetQuery(_shown_example(collection, _first_example(query)), (row,))],
+        [SheetQuery(_shown_query(collection, query), (row,))],
         title="Most alike",
         subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
@@ -128,14 +132,22 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
     seen = None
     if collection.card.has_layout:
         seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
+    if hit["box"] is not None:
+        pixels = draw_box(pixels, hit["box"])
     return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
 
 
-def _first_example(query: Query) -> Example:
-    """Return the first example, or the first image that was liked."""
-    if query.positives or query.feedback is None:
-        return query.positives[0]
-    return IdExample(next(iter(query.feedback.relevant)))
+def _shown_query(collection: Collection, query: Query) -> SheetPicture:
+    """Show what was asked for: the first example or like, else the painted layout or the words."""
+    if query.positives:
+        return _shown_example(collection, query.positives[0])
+    if query.feedback is not None and query.is_liked:
+        return _shown_example(collection, IdExample(next(iter(query.feedback.relevant))))
+    if query.layout is not None:
+        painted = on_grid(query.layout, collection.card).repeat(8, axis=0).repeat(8, axis=1)
+        drawn = colorize(painted, collection.card.palette)
+        return SheetPicture(drawn, label_map=painted, caption="query")
+    return SheetPicture(draw_words(query.words or query.filter or "query"), caption="query")
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
@@ -145,13 +157,15 @@ def _shown_example(collection: Collection, example: Example) -> SheetPicture:
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):
         pixels = collection.read(Path(example.path))
+    elif isinstance(example, UrlExample):
+        return SheetPicture(draw_words(example.url), caption="query")
     else:
         pixels = example.pixels
     seen = _seen(collection, _layout(collection, example)) if collection.card.has_layout else None
     return SheetPicture(pixels, label_map=seen, caption="query")
 
 
-def _layout(collection: Collection, example: PictureExample) -> Embeddings:
+def _layout(collection: Collection, example: IdExample | FileExample | PixelsExample) -> Embeddings:
     if isinstance(example, IdExample):
         return collection.vectors([example.id], "layout")
     return collection.encode([example], ["layout"])["layout"]

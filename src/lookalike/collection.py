@@ -260,8 +260,9 @@ class Collection:
 
     def _weighted(self, query: Query) -> Query:
         names = query.compared_in(self.catalog.descriptors)
-        weights = query.weights or {name: DEFAULT_WEIGHTS[name] for name in names}
-        return replace(query, weights=weights)
+        if query.weights or not names:
+            return query
+        return replace(query, weights={name: DEFAULT_WEIGHTS[name] for name in names})
 
     @property
     def gallery(self) -> Gallery:

@@ -18,7 +18,7 @@ from lookalike.asking import make_query
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.index.base import Hits, Order
+from lookalike.index.base import Hits
 from lookalike.search.feedback import (
     HIGHLY_NON_RELEVANT,
     HIGHLY_RELEVANT,
@@ -27,7 +27,7 @@ from lookalike.search.feedback import (
     RELEVANT,
     Feedback,
 )
-from lookalike.search.names import Expansion, Method, Reranking
+from lookalike.search.names import Method
 from lookalike.search.queries import Query
 
 VERSION: Final = 1
@@ -125,13 +125,16 @@ class Session:
             changed = replace(changed, exclude_seen=exclude_seen)
         self._take(changed)
 
-    def weigh(self, weights: Mapping[str, float]) -> None:
-        """Change the weights of descriptors.
+    def change(self, given: Mapping[str, Any]) -> None:
+        """Change fields of the query, for instance its weights; marks stay.
+
+        Args:
+            given: Fields of `Query`; a default counts as not given.
 
         Raises:
-            UsageError: If a weight makes no sense.
+            UsageError: If they make no sense.
         """
-        self._query = replace(self.query, weights=weights)
+        self._query = make_query(given, self._query)
 
     def save(self, file: Path) -> None:
         """Write the session into a JSON file; it is wholly there or as it was before.
@@ -165,98 +168,73 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A search in the words of a command.
+class Said:
+    """What is said of hits in the words of a command.
 
     Attributes:
-        images: Files that hits should be like.
-        ids: Images of the collection that they should be like.
-        not_images: Files that they should not be like.
-        not_ids: Images that they should not be like.
-        texts: Words.
-        weights: Of descriptors.
-        order: `ranked` or `list`.
         marks: A round.
         undo: Whether the last round is taken back first.
         method: What is made of marks; `None` leaves it.
         exclude_seen: Whether marked images are left out; `None` leaves it.
-        expand: Expansion, if any.
-        rerank: Re-ranking, if any.
     """
 
-    images: Sequence[Path] = ()
-    ids: Sequence[int] = ()
-    not_images: Sequence[Path] = ()
-    not_ids: Sequence[int] = ()
-    texts: Sequence[str] = ()
-    weights: Mapping[str, float] | None = None
-    order: Order = "ranked"
     marks: Mapping[int, int] = field(default_factory=dict)
     undo: bool = False
     method: Method | None = None
     exclude_seen: bool | None = None
-    expand: Expansion | None = None
-    rerank: Reranking | None = None
-
-    @property
-    def examples(self) -> tuple[object, ...]:
-        """Whatever would be a query of its own."""
-        return (*self.images, *self.ids, *self.not_images, *self.not_ids, *self.texts)
 
 
-def open_session(collection: Collection, asked: Asked, file: Path | None) -> Session:
-    """Go on with the session in a file, or begin one.
+def open_session(
+    collection: Collection,
+    given: Mapping[str, Any],
+    said: Said,
+    file: Path | None = None,
+    *,
+    saved: Query | None = None,
+) -> Session:
+    """Go on with the session in a file, or with a query that was saved, or begin one.
 
     Args:
         collection: What is searched.
-        asked: What is asked now.
+        given: Fields of `Query`; those that are not given stay as they were.
+        said: What is said of hits.
         file: Where the session is kept; `None` keeps none. It is not written here.
+        saved: A query that was saved.
 
     Raises:
-        UsageError: If there is nothing to ask or to undo, or a session is asked something else.
+        UsageError: If there is nothing to ask or to undo, or both a session and a saved query.
     """
-    if file is not None and file.exists():
-        return _continued(Session.load(collection, file), asked, file)
-    if asked.undo:
+    is_kept = file is not None and file.exists()
+    if is_kept and saved is not None:
+        raise UsageError(f"{file} already holds a query; leave out --query, or name another file")
+    if file is not None and is_kept:
+        return _told(Session.load(collection, file), given, said)
+    if saved is not None:
+        return _told(Session(collection, saved), given, said)
+    if said.undo:
         raise UsageError(
             "there is no round to undo; --undo needs --session with a file that a search has made"
         )
-    feedback = Feedback(
-        (dict(asked.marks),) if asked.marks else (),
-        asked.method or "auto",
-        asked.exclude_seen is not False,
-    )
-    check_known(collection, asked.marks)
-    query = make_query(
-        asked.images,
-        asked.ids,
-        asked.not_images,
-        asked.not_ids,
-        asked.weights,
-        asked.order,
-        asked.texts,
-        feedback=None if feedback == Feedback() else feedback,
-        expand=asked.expand,
-        rerank=asked.rerank,
-    )
-    return Session(collection, query)
+    return _begun(collection, given, said)
 
 
-def _continued(session: Session, asked: Asked, file: Path) -> Session:
-    if asked.examples or asked.order != "ranked" or asked.expand or asked.rerank:
-        raise UsageError(
-            f"{file} already holds a query; mark its hits with --like and --dislike, or give "
-            "another file for another query"
-        )
-    if asked.undo:
+def _told(session: Session, given: Mapping[str, Any], said: Said) -> Session:
+    if said.undo:
         session.undo()
-    if asked.marks:
-        session.mark(asked.marks)
-    if asked.method is not None or asked.exclude_seen is not None:
-        session.steer(asked.method, exclude_seen=asked.exclude_seen)
-    if asked.weights is not None:
-        session.weigh(asked.weights)
+    session.change(given)
+    if said.marks:
+        session.mark(said.marks)
+    if said.method is not None or said.exclude_seen is not None:
+        session.steer(said.method, exclude_seen=said.exclude_seen)
     return session
+
+
+def _begun(collection: Collection, given: Mapping[str, Any], said: Said) -> Session:
+    rounds = (dict(said.marks),) if said.marks else ()
+    feedback = Feedback(rounds, said.method or "auto", said.exclude_seen is not False)
+    check_known(collection, said.marks)
+    marked = {} if feedback == Feedback() else {"feedback": feedback}
+    return Session(collection, make_query({**given, **marked}))
 
 
 def make_marks(

@@ -9,6 +9,7 @@ import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import DamagedCollectionError, IndexUnavailableError, UsageError
+from lookalike.features.model import Model
 from lookalike.index.base import Kind, VectorIndex
 from lookalike.index.building import build_index, check_recall_target
 from lookalike.index.exact import RowsIndex, exact_index
@@ -16,7 +17,8 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration
-from lookalike.search.query_embeddings import ExampleEncoder, TextEncoder
+from lookalike.search.parts import Context
+from lookalike.search.query_embeddings import ExampleEncoder
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
 
@@ -94,10 +96,14 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(
-        self, encoder: ExampleEncoder, texts: Callable[[], TextEncoder] | None = None
-    ) -> Gallery:
-        """Read all indexes as of now; where one cannot be used, all its images are compared."""
+    def open(self, encoder: ExampleEncoder, model: Callable[[], Model] | None = None) -> Gallery:
+        """Read all indexes as of now; where one cannot be used, all its images are compared.
+
+        Args:
+            encoder: Encodes examples that come as files or pixels.
+            model: Gives the model, asked when words or a layout need it; without it they cannot be
+                searched for.
+        """
         revision = self._catalog.revision
         indexes: dict[str, VectorIndex] = {}
         calibrations: dict[str, Calibration] = {}
@@ -105,7 +111,9 @@ class Shelf:
             indexes[descriptor], calibrations[descriptor] = self._open_one(
                 descriptor, dim, revision
             )
-        return Gallery(revision, indexes, Searcher(indexes, calibrations, encoder, texts))
+        context = Context(indexes, calibrations, self._catalog, model) if model else None
+        searcher = Searcher(indexes, calibrations, encoder, model, context)
+        return Gallery(revision, indexes, searcher)
 
     def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
         """Build those indexes again that are missing, damaged, of another kind, or outdated.

@@ -41,6 +41,11 @@ def show_hits(found: Mapping[str, Any]) -> None:
         for hit in found["hits"]
     ]
     show_table(("rank", "id", "score", *names, "path"), rows)
+    if found["beyond"]:
+        say(
+            f"{len(rows)} stand out; {found['beyond']} more follow: leave out --cut and "
+            "--min-score to see them"
+        )
 
 
 def show_proposals(found: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def test_marks_may_be_the_whole_question_but_dislikes_may_not():
 
 
 def test_words_need_a_like_before_a_dislike():
-    with pytest.raises(UsageError, match="like at least one image too"):
+    with pytest.raises(UsageError, match="like at least one too"):
         Query((TextExample("dog"),), feedback=Feedback(({7: -1},)))
     liked = Query((TextExample("dog"),), feedback=Feedback(({7: -1, 3: 1},)))
     assert liked.text_share == 0.5
@@ -76,10 +76,18 @@ def test_words_need_a_like_before_a_dislike():
         ({"expand": "more"}, "unknown expansion 'more'"),
         ({"rerank": "more"}, "unknown re-ranking 'more'"),
         ({"rerank": "diffusion", "order": "list"}, "order 'list'"),
-        ({"expand": "alpha", "feedback": MARKED.to_json()}, "expansion starts from images alone"),
-        ({"rerank": "diffusion", "feedback": MARKED.to_json()}, "re-ranking starts from images"),
+        (
+            {"positives": [{"id": 1}, {"id": 2}], "multipoint": "yes", "rerank": "diffusion"},
+            "apart",
+        ),
+        ({"words": "dog", "expand": "alpha"}, "expansion starts"),
+        ({"expand": "alpha", "feedback": MARKED.to_json()}, "expansion starts from example"),
+        (
+            {"rerank": "diffusion", "feedback": MARKED.to_json()},
+            "re-ranking starts from example",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
-        Query.from_json({"positives": [{"id": 1}], **options})
+        Query.from_json({"positives": [{"id": 1}]} | options)

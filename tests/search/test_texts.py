@@ -10,7 +10,7 @@ import pytest
 from lookalike import Collection, IdExample, Query, TextExample
 from lookalike.__main__ import run
 from lookalike.arrays import Embeddings, normalize
-from lookalike.asking import answer, draw_answer, make_query
+from lookalike.asking import answer, draw_answer, make_examples, make_query
 from lookalike.errors import UsageError
 from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_similarities, fit_text_calibration
@@ -140,7 +140,7 @@ def test_disliked_words_push_pictures_away(photos):
         ),
         ({"positives": [{"text": " \n"}]}, "the words of a query are empty"),
         ({"positives": [{"text": "\udcff"}]}, "are no valid text"),
-        ({"positives": [{"text": 5}]}, "an example is an id, a file, pixels or a text"),
+        ({"positives": [{"text": 5}]}, "an example is an id, a file, a url, pixels or a text"),
         ({"positives": [{"text": "red", "id": 5}]}, "and one of them only"),
     ],
 )
@@ -238,7 +238,7 @@ def test_the_command_takes_words(photos, capsys, tmp_path):
 def test_a_sheet_shows_the_words(photos, tmp_path):
     drawn = []
     for text in ("red", "blue", "one two three four five six seven eight nine ten " * 9):
-        query = make_query([], [], [], [], None, "ranked", [text])
+        query = make_query({"positives": make_examples([], [], [], [text])})
         draw_answer(photos, query, answer(photos, query, 2), tmp_path / "sheet.png")
         drawn.append((tmp_path / "sheet.png").read_bytes())
     assert len(set(drawn)) == 3

@@ -15,6 +15,7 @@ from lookalike.options import (
     examples,
     more_than_nothing,
     option,
+    read_example_weights,
     read_weights,
 )
 from lookalike.search.names import Expansion, Method, Reranking
@@ -97,6 +98,9 @@ def index(
         "lookalike search photos.lookalike --image plan.png --weight layout=3",
         "lookalike search photos.lookalike --id 17 --sheet hits.png",
         "lookalike search photos.lookalike --text 'a dog on grass'",
+        "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
+        "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
+        "lookalike search photos.lookalike --query plan.json --sort date",
         "lookalike search photos.lookalike --id 17 --like 42 --dislike 5",
         "lookalike search photos.lookalike --id 17 --session dogs.json   (and then)",
         "lookalike search photos.lookalike --session dogs.json --like 42 --dislike 5",
@@ -107,6 +111,9 @@ def search(
     images: Annotated[
         list[Path], option("--image", help="Find pictures like this file; repeatable.")
     ] = [],  # noqa: B006 - read only, and Typer wants a list
+    urls: Annotated[
+        list[str], option("--url", help="… like the picture at this address; see --allow-url.")
+    ] = [],  # noqa: B006
     ids: Annotated[
         list[int], option("--id", help="Find pictures like this one of the collection.")
     ] = [],  # noqa: B006
@@ -114,11 +121,43 @@ def search(
         list[str], option("--text", help="Find pictures of this, if the model knows words.")
     ] = [],  # noqa: B006
     not_images: Annotated[list[Path], option("--not-image", help="… and unlike this file.")] = [],  # noqa: B006
+    not_urls: Annotated[list[str], option("--not-url", help="… and unlike this address.")] = [],  # noqa: B006
     not_ids: Annotated[
         list[int], option("--not-id", help="… and unlike this one of the collection.")
     ] = [],  # noqa: B006
+    not_texts: Annotated[list[str], option("--not-text", help="… and not of this.")] = [],  # noqa: B006
+    layout: Annotated[
+        str,
+        option("--layout", metavar="FILE|BOXES", help="What is to be where: PNG, JSON or boxes."),
+    ] = "",
+    words: Annotated[str, option("--words", help="Words in captions, labels and names.")] = "",
+    filter_: Annotated[
+        str, option("--filter", help="What hits must have, such as width:>1000.")
+    ] = "",
     weights: Weights = [],  # noqa: B006
+    example_weights: Annotated[
+        str, option("--example-weights", help="Of each example, in the order above: 2,1,0.5.")
+    ] = "",
+    multipoint: Annotated[
+        Literal["no", "yes", "auto"],
+        option("--multipoint", help="Keep examples apart; auto: those unlike each other."),
+    ] = "no",
+    exclude_ids: Annotated[
+        list[int], option("--exclude-id", help="Do not find this one; repeatable.")
+    ] = [],  # noqa: B006
     k: Annotated[int, option("-k", help="Number of hits.")] = 10,
+    min_score: Annotated[
+        float | None, option("--min-score", help="Leave out hits that score lower.")
+    ] = None,
+    cut: Annotated[
+        Literal["none", "auto"], option("--cut", help="auto: show only hits that stand out.")
+    ] = "none",
+    sort: Annotated[
+        Literal["score", "date", "name"], option("--sort", help="Order of the hits found.")
+    ] = "score",
+    hide_duplicates: Annotated[
+        bool, option("--hide-duplicates", help="Of nearly equal pictures show the best alone.")
+    ] = False,
     order: Annotated[
         Literal["ranked", "list"],
         option("--order", help="list: cluster by cluster, as published."),
@@ -143,44 +182,71 @@ def search(
     rerank: Annotated[
         Reranking | None, option("--rerank", help="Compare the first hits with each other.")
     ] = None,
+    allow_url: Annotated[
+        bool, option("--allow-url", help="Allow pictures to be fetched from the web.")
+    ] = False,
+    saved: Annotated[
+        Path | None, option("--query", help="Ask what --save stored; options here add to it.")
+    ] = None,
+    save: Annotated[
+        Path | None, option("--save", help="Also store the query in this JSON file.")
+    ] = None,
     sheet: Annotated[
         Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Find the pictures of a collection that are most like the given ones, or fit given words.
+    """Find the pictures of a collection that are most like the given ones, or fit what is asked.
 
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
-    from lookalike.asking import answer, draw_answer  # noqa: PLC0415 - --help is fast
-    from lookalike.collection import Collection  # noqa: PLC0415
-    from lookalike.sessions import Asked, make_marks, open_session  # noqa: PLC0415
+    from lookalike.asking import answer, draw_answer, make_examples  # noqa: PLC0415
+    from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.search.layout_files import read_layout  # noqa: PLC0415
+    from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
+    from lookalike.search.urls import fetched  # noqa: PLC0415
+    from lookalike.sessions import Said, make_marks, open_session  # noqa: PLC0415
 
-    asked = Asked(
-        images,
-        ids,
-        not_images,
-        not_ids,
-        texts,
-        read_weights(weights),
-        order,
-        make_marks(liked, disliked, loved, hated),
-        undo,
-        method,
-        None if keep_seen is None else not keep_seen,
-        expand,
-        rerank,
-    )
+    positives = make_examples(images, urls, ids, texts)
+    negatives = make_examples(not_images, not_urls, not_ids, not_texts)
+    of_liked, of_disliked = read_example_weights(example_weights, len(positives), len(negatives))
+    seen = None if keep_seen is None else not keep_seen
+    said = Said(make_marks(liked, disliked, loved, hated), undo, method, seen)
     with Collection.open(collection) as opened:
-        going = open_session(opened, asked, session)
-        found = answer(opened, going.query, k)
+        given = {
+            "positives": positives,
+            "negatives": negatives,
+            "positive_weights": of_liked,
+            "negative_weights": of_disliked,
+            "layout": read_layout(layout, opened.card) if layout else None,
+            "words": words,
+            "filter": filter_,
+            "weights": read_weights(weights),
+            "multipoint": multipoint,
+            "exclude_ids": tuple(exclude_ids),
+            "min_score": min_score,
+            "cut": cut,
+            "sort": sort,
+            "hide_duplicates": hide_duplicates,
+            "order": order,
+            "expand": expand,
+            "rerank": rerank,
+        }
+        before = None if saved is None else read_query(saved)
+        going = open_session(opened, given, said, session, saved=before)
+        query = going.query
+        asked = fetched(query) if allow_url else query
+        found = answer(opened, asked, k)
+        if save is not None:
+            save_query(query, save)
         if sheet is not None:
-            draw_answer(opened, going.query, found, sheet)
+            draw_answer(opened, asked, found, sheet)
         if session is not None:
             going.show(hit["id"] for hit in found["hits"])
             going.save(session)
             found |= {"rounds": going.n_rounds}
-    show_result(as_json, found, lambda: show_hits(found))
+    content = {**found, "query": query.to_json()}
+    show_result(as_json, content, lambda: show_hits(found))
     return 0
 
 

@@ -134,6 +134,20 @@ def draw_words(text: str, side: int = 148) -> Pixels:
     return np.asarray(canvas)
 
 
+def draw_box(pixels: Pixels, box: Sequence[float]) -> Pixels:
+    """Draw a box, x0, y0, x1, y1 as shares of the picture, in a color seen on light and dark."""
+    canvas = Image.fromarray(pixels)
+    x0, y0, x1, y1 = (
+        round(share * (length - 1))
+        for share, length in zip(box, (*canvas.size, *canvas.size), strict=True)
+    )
+    strength = max(1, round(max(canvas.size) / 80))
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((x0, y0, x1, y1), outline=PAPER, width=2 * strength)
+    draw.rectangle((x0, y0, x1, y1), outline=NOT_RELEVANT, width=strength)
+    return np.asarray(canvas)
+
+
 def all_pictures(queries: Sequence[SheetQuery]) -> list[SheetPicture]:
     """List every picture that a sheet shows, queries and hits."""
     return [

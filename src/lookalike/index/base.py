@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids
@@ -35,6 +35,10 @@ class Hits:
         probed_clusters: Clusters that were visited for each query; 0 where none exist.
         is_exact: Whether every image of the gallery was compared.
         is_ranked: Whether rows are sorted by score; false for the literal list order.
+        boxes: Where in each hit the match is: x0, y0, x1, y1 as shares of the picture, `nan` where
+            it is nowhere in particular; `None` where no query asks for a place.
+        beyond: Images of the best `k` of each query that are left out because their score is below
+            the lowest asked for, or behind the knee; `None` where nothing is left out.
 
     Raises:
         UsageError: If shapes differ or a row is not sorted.
@@ -46,11 +50,15 @@ class Hits:
     probed_clusters: Int64[ndarray, " queries"] | None = None
     is_exact: bool = True
     is_ranked: bool = True
+    boxes: Float64[ndarray, "queries k 4"] | None = None
+    beyond: Int64[ndarray, " queries"] | None = None
 
     def __post_init__(self) -> None:
         for name, values in {"scores": self.scores, **self.parts}.items():
             if values.shape != self.ids.shape:
                 raise UsageError(f"ids {self.ids.shape} and {name} {values.shape} differ in shape")
+        if self.boxes is not None and self.boxes.shape[:2] != self.ids.shape:
+            raise UsageError(f"ids {self.ids.shape} and boxes {self.boxes.shape} differ in shape")
         falling = self.scores[:, :-1] >= self.scores[:, 1:]
         if self.is_ranked and not falling.all():
             row = int(np.argmin(falling.all(axis=1)))

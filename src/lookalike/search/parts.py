@@ -1,22 +1,34 @@
-"""What the parts of a query have in common: each proposes candidates and scores images."""
+"""What a query is made of once it is asked: parts that propose images and score them.
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+Pictures and words as examples are compared by the searcher itself, many queries at once. Every
+other way to ask (a painted layout, colors, regions, captions …) is a `Part`: made for one query by
+a `PartMaker` of `lookalike.search.makers`, searched and weighed like a descriptor.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from jaxtyping import Float64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
+from lookalike.errors import UsageError
+from lookalike.features.model import Model
+from lookalike.index.base import VectorIndex
+from lookalike.search.calibration import Calibration
+from lookalike.search.queries import Query
+from lookalike.storage.catalog import Catalog
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal:
-    """Candidates of one part.
+    """Images that one part of a query would show.
 
     Attributes:
-        ids: At least the best of the part, in any order.
-        probed_clusters: Clusters that were visited for them.
-        is_exact: Whether they are known to be the best.
+        ids: Their ids, each once, in any order.
+        probed_clusters: Clusters that were visited for them; 0 where none exist.
+        is_exact: Whether these are surely the best of the part: every image was compared.
     """
 
     ids: Ids
@@ -26,17 +38,72 @@ class Proposal:
 
 @runtime_checkable
 class Part(Protocol):
-    """One part of a query."""
+    """One part of one query."""
 
     @property
     def name(self) -> str:
-        """Key in `Hits.parts` and in `Query.weights`."""
+        """Its key in `Hits.parts` and in `Query.weights`, where it counts 1 unless it is named."""
         ...
 
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
-        """Return at least the `n` best images, only among `allowed` ids if given."""
+        """Return at least the `n` best images of this part, only among `allowed` ids if given.
+
+        Fewer come only where no other image has any evidence, or none is left.
+        """
         ...
 
     def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
-        """Return rarities in decades, 0 or more; 0 is no evidence."""
+        """Return the rarity of each image in decades, 0 or more; 0 is no evidence.
+
+        The score of an image does not depend on what else is asked for.
+        """
         ...
+
+
+@runtime_checkable
+class LocatedPart(Protocol):
+    """A part that also knows where in an image the match is."""
+
+    def boxes(self, ids: Ids) -> Float64[ndarray, "items 4"]:
+        """Return x0, y0, x1, y1 of each match as shares of the picture; `nan` without one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What parts are made from: one state of a collection.
+
+    Attributes:
+        indexes: By descriptor.
+        calibrations: By descriptor.
+        catalog: The truth.
+        model: Gives the model; it is opened when first asked for.
+        kept: What a maker wants to find again at the next query, under a key of its own. Goes when
+            the collection changes.
+    """
+
+    indexes: Mapping[str, VectorIndex]
+    calibrations: Mapping[str, Calibration]
+    catalog: Catalog
+    model: Callable[[], Model]
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def index(self, descriptor: str) -> VectorIndex:
+        """Return the index of a descriptor.
+
+        Raises:
+            UsageError: If the collection has no such descriptor.
+        """
+        if descriptor not in self.indexes:
+            raise UsageError(
+                f"there is no descriptor {descriptor!r} in this collection; "
+                f"it has: {', '.join(self.indexes)}"
+            )
+        return self.indexes[descriptor]
+
+
+PartMaker: TypeAlias = Callable[[Query, Context], Sequence[Part]]
+"""Makes the parts of one kind that a query has; none where it has none of the kind."""
+
+FilterMaker: TypeAlias = Callable[[Query, Context], Ids | None]
+"""Returns the ids, ascending, that a query lets pass; `None` where it has no filter of the kind."""

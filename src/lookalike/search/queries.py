@@ -1,127 +1,56 @@
 """What a person asks for, as one unchangeable value that goes into JSON and back.
 
-A search is its query: stored, it can be asked again, and sent, it is a permalink. Examples, words
-among them, are the only way to ask so far; further parts (region, colors, filter) become further
-fields, each with a default that leaves it out.
+A search is its query: stored, it can be asked again, and sent, it is a permalink. Every way to ask
+is a field with a default that leaves it out, so that one query can mix them all. What a field of
+its own kind means is told by the module of the kind.
 """
 
-import base64
-import binascii
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, get_args
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Final, Literal, TypeAlias, get_args
 
-import numpy as np
-
-from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.examples import (
+    Example,
+    FileExample,
+    IdExample,
+    PictureExample,
+    PixelsExample,
+    TextExample,
+    UrlExample,
+    check_example_weights,
+    check_keys,
+    examples_from_json,
+    examples_to_json,
+)
 from lookalike.search.feedback import Feedback
+from lookalike.search.layouts import PaintedLayout
 from lookalike.search.names import Expansion, Reranking
 from lookalike.search.second_look import check_expansion, check_reranking
 
-_LARGEST_ID: Final = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class IdExample:
-    """An image of the collection.
-
-    Attributes:
-        id: Its id.
-
-    Raises:
-        UsageError: If it has more digits than ids can have.
-    """
-
-    id: int
-
-    def __post_init__(self) -> None:
-        if abs(self.id) > _LARGEST_ID:
-            raise UsageError(f"there is no image with id {self.id}; ids are shown with every hit")
-
-
-@dataclass(frozen=True, slots=True)
-class FileExample:
-    """An image file, in the collection or not.
-
-    Attributes:
-        path: Where it is; made by `os.fsdecode`, so that any name goes into JSON and back.
-    """
-
-    path: str
-
-    @classmethod
-    def of(cls, path: str | bytes | os.PathLike[Any]) -> "FileExample":
-        """Return the example for a path of any kind."""
-        return cls(os.fsdecode(path))
-
-
-@dataclass(frozen=True, slots=True)
-class PixelsExample:
-    """A picture that is no file.
-
-    Attributes:
-        data: Red, green and blue of each pixel, row by row, 8 bits each.
-        height: Rows of pixels.
-        width: Pixels in a row.
-
-    Raises:
-        UsageError: If there are not three bytes for each pixel, or no pixels.
-    """
-
-    data: bytes
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        expected = 3 * self.height * self.width
-        if self.height < 1 or self.width < 1 or len(self.data) != expected:
-            raise UsageError(
-                f"a picture of {self.height} × {self.width} pixels has {expected} bytes, three "
-                f"for each pixel, and not {len(self.data)}"
-            )
-
-    @classmethod
-    def of(cls, pixels: Pixels) -> "PixelsExample":
-        """Return the example for an array of pixels."""
-        return cls(pixels.tobytes(), pixels.shape[0], pixels.shape[1])
-
-    @property
-    def pixels(self) -> Pixels:
-        """The picture as an array."""
-        return np.frombuffer(self.data, np.uint8).reshape(self.height, self.width, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class TextExample:
-    """Words for what is to be seen; they are compared with the `content` of pictures alone.
-
-    Attributes:
-        text: The words.
-
-    Raises:
-        UsageError: If there are none.
-    """
-
-    text: str
-
-    def __post_init__(self) -> None:
-        if not self.text.strip():
-            raise UsageError("the words of a query are empty; say what is to be seen")
-        try:
-            self.text.encode()
-        except UnicodeEncodeError:
-            raise UsageError(f"the words {self.text!r} are no valid text; give UTF-8") from None
-
-
-PictureExample: TypeAlias = IdExample | FileExample | PixelsExample
-Example: TypeAlias = PictureExample | TextExample
+__all__ = [
+    "TEXT_DESCRIPTOR",
+    "Cut",
+    "Example",
+    "FileExample",
+    "IdExample",
+    "Multipoint",
+    "PictureExample",
+    "PixelsExample",
+    "Query",
+    "Sort",
+    "TextExample",
+    "UrlExample",
+]
 
 TEXT_DESCRIPTOR: Final = "content"
 """The only descriptor that words say anything of."""
+
+Sort: TypeAlias = Literal["score", "date", "name"]
+Cut: TypeAlias = Literal["none", "auto"]
+Multipoint: TypeAlias = Literal["no", "yes", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,45 +58,73 @@ class Query:
     """One question to a collection.
 
     Attributes:
-        positives: What the hits should be like, one example or more.
+        positives: What the hits should be like, one example or more; none is fine where the query
+            has any other part.
         negatives: What they should not be like.
         weights: Weight of each descriptor, 0 or more; those not named have none. `None` weighs
-            all descriptors of the collection equally.
+            all descriptors of the collection equally. Other parts of the query count 1 unless they
+            are named.
         exclude_examples: Whether images given by their id are left out of the hits. Images given
             as files stay in: a file that is in the collection finds itself.
         order: `ranked`, or `list` for k-means clusters as published: see `lookalike.index`.
+        positive_weights: Weight of each positive example, above 0; empty if all count the same.
+        negative_weights: The same of the negative ones.
+        multipoint: Whether several positive examples stay several points, to the best of which an
+            image is compared, rather than their mean: see `lookalike.search.multipoint`.
+        exclude_ids: Further images that are not to be found.
+        layout: What is to be where: see `lookalike.search.painting`.
+        words: Words to be found in captions, labels and names.
+        filter: What images must have to be found, such as `width:>1000`.
+        min_score: Hits with a lower score are left out.
+        cut: `auto` leaves out hits behind the knee: see `lookalike.search.knee`.
+        sort: Order of the hits that are left; by date newest first.
+        hide_duplicates: Whether of nearly equal images only the best one is found.
         feedback: Marks of what was shown. With a relevant one no positive example is needed.
         expand: How the query is moved to its own first hits: see `lookalike.search.second_look`.
         rerank: How the first hits are compared with each other: see the same.
 
     Raises:
-        UsageError: If there is no positive example, none of the kind (picture or words) of a
-            negative one, a weight is negative or not finite, all weights are zero, or the order is
-            unknown.
+        UsageError: If there is nothing to be like, no positive example of the kind (picture or
+            words) of a negative one, a weight is negative or not finite, all weights are zero, or
+            a choice is unknown.
     """
 
-    positives: tuple[Example, ...]
+    positives: tuple[Example, ...] = ()
     negatives: tuple[Example, ...] = ()
     weights: Mapping[str, int | float] | None = None
     exclude_examples: bool = True
     order: Order = "ranked"
+    positive_weights: tuple[int | float, ...] = ()
+    negative_weights: tuple[int | float, ...] = ()
+    multipoint: Multipoint = "no"
+    exclude_ids: tuple[int, ...] = ()
+    layout: PaintedLayout | None = None
+    words: str = ""
+    filter: str = ""
+    min_score: int | float | None = None
+    cut: Cut = "none"
+    sort: Sort = "score"
+    hide_duplicates: bool = False
     feedback: Feedback | None = None
     expand: Expansion | None = None
     rerank: Reranking | None = None
 
     def __post_init__(self) -> None:
-        is_liked = self.feedback is not None and bool(self.feedback.relevant)
-        if not self.positives and not is_liked and (self.negatives or self.feedback is not None):
+        if not self.positives and not self.is_liked and self._is_disliked:
             raise UsageError(
                 "a query of negative examples alone matches nearly everything; add at least one "
                 "image that the hits should be like"
             )
-        if not self.positives and not is_liked:
+        if not self.positives and not self.is_liked and not self.has_parts and not self.filter:
             raise UsageError(
                 "the query is empty; give at least one image, as a file or by its id, or words"
             )
         _check_kinds(self)
-        _check_order(self.order)
+        check_example_weights(self.positives, self.positive_weights)
+        check_example_weights(self.negatives, self.negative_weights)
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        _check_min_score(self.min_score)
         if self.weights is not None:
             _check_weights(self.weights)
         check_expansion(self.expand)
@@ -180,11 +137,13 @@ class Query:
         return self.positives + self.negatives
 
     @property
-    def text_share(self) -> float:
-        """Share of the positive examples that are words, from 0 to 1; likes count as one more."""
-        n_texts = sum(isinstance(example, TextExample) for example in self.positives)
-        is_liked = self.feedback is not None and bool(self.feedback.relevant)
-        return n_texts / (len(self.positives) + is_liked)
+    def is_liked(self) -> bool:
+        """Whether any hit was marked as relevant."""
+        return self.feedback is not None and bool(self.feedback.relevant)
+
+    @property
+    def _is_disliked(self) -> bool:
+        return bool(self.negatives or (self.feedback is not None and self.feedback.non_relevant))
 
     @property
     def has_pictures(self) -> bool:
@@ -196,35 +155,80 @@ class Query:
         """Whether it needs more than one plain search."""
         return self.feedback is not None or self.expand is not None or self.rerank is not None
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether more is asked for than to be like examples."""
+        return any(
+            getattr(self, field.name) != field.default
+            for field in fields(self)
+            if field.name not in _NO_PARTS
+        )
+
+    @property
+    def is_shaped(self) -> bool:
+        """Whether anything but the score decides which images are shown, and in which order."""
+        return bool(
+            self.filter
+            or self.min_score is not None
+            or self.cut != "none"
+            or self.sort != "score"
+            or self.hide_duplicates
+        )
+
+    @property
+    def text_share(self) -> float:
+        """Share of the positive examples that are words, by weight; likes count as one more."""
+        if not self.positives:
+            return 0.0
+        weights = self.positive_weights or (1.0,) * len(self.positives)
+        are_texts = [isinstance(example, TextExample) for example in self.positives]
+        of_texts = sum(w for w, is_text in zip(weights, are_texts, strict=True) if is_text)
+        return of_texts / (sum(weights) + self.is_liked)
+
+    @property
+    def picture_share(self) -> float:
+        """Share of the positive examples that are pictures; 0 where there are none at all."""
+        return 1 - self.text_share if self.positives or self.is_liked else 0.0
+
+    @property
+    def is_multipoint(self) -> bool:
+        """Whether there are several positive pictures, and they stay several points."""
+        n_pictures = sum(not isinstance(example, TextExample) for example in self.positives)
+        return self.multipoint != "no" and n_pictures > 1
+
     def compared_in(self, descriptors: Iterable[str]) -> list[str]:
-        """Return the `descriptors` that the query says anything of: not all, if it is words."""
+        """Return the `descriptors` that the examples say anything of: not all, if it is words."""
+        if not self.positives and not self.is_liked:
+            return []
         return [name for name in descriptors if self.text_share < 1 or name == TEXT_DESCRIPTOR]
 
     @property
     def excluded_ids(self) -> frozenset[int]:
         """Ids that are not to be found."""
-        seen = frozenset[int]() if self.feedback is None else self.feedback.excluded_ids
+        seen = () if self.feedback is None else self.feedback.excluded_ids
         if not self.exclude_examples:
-            return seen
-        return seen.union(each.id for each in self.examples if isinstance(each, IdExample))
+            return frozenset((*self.exclude_ids, *seen))
+        asked = (each.id for each in self.examples if isinstance(each, IdExample))
+        return frozenset((*self.exclude_ids, *seen, *asked))
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
-        content: dict[str, Any] = {"positives": [_example_to_json(e) for e in self.positives]}
+        content: dict[str, Any] = {}
+        if self.positives:
+            content["positives"] = examples_to_json(self.positives, self.positive_weights)
         if self.negatives:
-            content["negatives"] = [_example_to_json(e) for e in self.negatives]
+            content["negatives"] = examples_to_json(self.negatives, self.negative_weights)
         if self.weights is not None:
             content["weights"] = dict(self.weights)
-        if not self.exclude_examples:
-            content["exclude_examples"] = False
-        if self.order != "ranked":
-            content["order"] = self.order
+        if self.exclude_ids:
+            content["exclude_ids"] = list(self.exclude_ids)
+        if self.layout is not None:
+            content["layout"] = self.layout.to_json()
         if self.feedback is not None:
             content["feedback"] = self.feedback.to_json()
-        if self.expand is not None:
-            content["expand"] = self.expand
-        if self.rerank is not None:
-            content["rerank"] = self.rerank
+        for name in _PLAIN_FIELDS:
+            if getattr(self, name) != _default(name):
+                content[name] = getattr(self, name)
         return content
 
     @classmethod
@@ -235,30 +239,93 @@ class Query:
             UsageError: If it is no query, or has parts that this program does not know.
 
         Example:
-            >>> Query.from_json({"positives": [{"id": 7}], "order": "list"})
-            Query(positives=(IdExample(id=7),), negatives=(), weights=None,
-                  exclude_examples=True, order='list', feedback=None, expand=None, rerank=None)
+            >>> Query.from_json({"positives": [{"id": 7}], "order": "list"}).order
+            'list'
         """
-        _check_keys(content, cls.__dataclass_fields__, "a query")
-        weights, order = content.get("weights"), content.get("order", "ranked")
-        _check_order(order)
-        if weights is not None:
+        known = [name for name in cls.__dataclass_fields__ if not name.endswith("tive_weights")]
+        check_keys(content, known, "a query")
+        plain = {name: content[name] for name in _PLAIN_FIELDS if name in content}
+        for name, value in plain.items():
+            _check_plain(name, value)
+        if (weights := content.get("weights")) is not None:
             _check_weights(weights)
-        check_expansion(content.get("expand"))
-        check_reranking(content.get("rerank"))
+        positives, positive_weights = examples_from_json(content.get("positives", ()))
+        negatives, negative_weights = examples_from_json(content.get("negatives", ()))
+        check_example_weights(positives, positive_weights)
+        check_example_weights(negatives, negative_weights)
         return cls(
-            positives=_examples_from_json(content.get("positives", ())),
-            negatives=_examples_from_json(content.get("negatives", ())),
+            positives=positives,
+            negatives=negatives,
             weights=weights,
-            exclude_examples=bool(content.get("exclude_examples", True)),
-            order=order,
+            positive_weights=positive_weights,
+            negative_weights=negative_weights,
+            exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
+            layout=PaintedLayout.from_json(content["layout"]) if "layout" in content else None,
             feedback=Feedback.from_json(content["feedback"]) if "feedback" in content else None,
-            expand=content.get("expand"),
-            rerank=content.get("rerank"),
+            **plain,
         )
 
 
-_EXAMPLE_KEYS: Final = ("id", "file", "pixels", "text")
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "order": get_args(Order),
+    "multipoint": get_args(Multipoint),
+    "cut": get_args(Cut),
+    "sort": get_args(Sort),
+}
+"""Fields that take one of a few words."""
+
+_PLAIN_FIELDS: Final = (
+    *("exclude_examples", "order", "multipoint", "words", "filter", "min_score", "cut", "sort"),
+    *("hide_duplicates", "expand", "rerank"),
+)
+"""Fields whose values are what JSON knows already."""
+
+_NO_PARTS: Final = frozenset(
+    {
+        *("positives", "negatives", "weights", "exclude_examples", "order", "positive_weights"),
+        *("negative_weights", "multipoint", "exclude_ids", "filter", "min_score", "cut", "sort"),
+        *("hide_duplicates", "feedback", "expand", "rerank"),
+    }
+)
+"""Fields that are examples or say what is done with them; all others are parts of their own."""
+
+
+def _default(name: str) -> Any:
+    default = Query.__dataclass_fields__[name].default
+    return None if default is MISSING else default
+
+
+def _check_plain(name: str, value: object) -> None:
+    if name in _CHOICES:
+        _check_choice(name, value, _CHOICES[name])
+    elif name == "min_score":
+        _check_min_score(value)
+    elif name == "expand":
+        check_expansion(value)
+    elif name == "rerank":
+        check_reranking(value)
+    elif not isinstance(value, type(_default(name))):
+        raise UsageError(f"{name!r} of a query is a {type(_default(name)).__name__}, not {value!r}")
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        *first, last = (repr(choice) for choice in choices)
+        raise UsageError(f"unknown {name} {value!r}; choose {', '.join(first)} or {last}")
+
+
+def _check_min_score(value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and math.isfinite(float(str(value)))):
+        raise UsageError(f"the lowest score must be a number, such as 2, not {value!r}")
+
+
+def _ids_from_json(content: object) -> tuple[int, ...]:
+    if isinstance(content, Sequence) and not isinstance(content, str | bytes):
+        ids = tuple(each for each in content if type(each) is int)
+        if len(ids) == len(content):
+            return ids
+    raise UsageError(f"excluded ids are a JSON list of numbers, not {content!r:.60}")
 
 
 def _check_kinds(query: Query) -> None:
@@ -281,23 +348,26 @@ def _check_steering(query: Query) -> None:
             "the order 'list' is that of clusters as they come, which marks, expansion and "
             "re-ranking cannot change; leave it out"
         )
-    if query.feedback is not None and query.feedback.non_relevant and query.text_share == 1:
+    if query.is_steered and query.is_multipoint:
         raise UsageError(
-            "words do not tell what disliked images should be told apart from; like at least one "
-            "image too"
+            "examples that stay several points can be neither marked nor looked at again; leave "
+            "multipoint out; the feedback method 'multipoint' keeps liked images apart"
         )
-    if query.expand is None and query.rerank is None:
-        return
+    is_disliked = query.feedback is not None and bool(query.feedback.non_relevant)
+    if is_disliked and query.picture_share == 0:
+        raise UsageError(
+            "there is no image that disliked ones should be told apart from; like at least one too"
+        )
+    if query.expand is not None or query.rerank is not None:
+        _check_second_look(query)
+
+
+def _check_second_look(query: Query) -> None:
     what = "expansion" if query.expand is not None else "re-ranking"
-    if query.feedback is not None or query.text_share > 0:
+    if query.feedback is not None or query.picture_share < 1 or query.has_parts:
         raise UsageError(
-            f"{what} starts from images alone; leave out {what}, or leave out words and marks"
+            f"{what} starts from example images alone; leave out {what}, or all but images"
         )
-
-
-def _check_order(order: object) -> None:
-    if order not in get_args(Order):
-        raise UsageError(f"unknown order {order!r}; choose 'ranked' or 'list'")
 
 
 def _check_weights(weights: object) -> None:
@@ -310,53 +380,3 @@ def _check_weights(weights: object) -> None:
     if not any(weights.values()):
         named = ", ".join(map(str, weights)) or "none at all"
         raise UsageError(f"all weights are 0 ({named}); give at least one descriptor a weight")
-
-
-def _check_keys(content: object, known: Sequence[str] | Mapping[str, Any], what: str) -> None:
-    if not isinstance(content, Mapping):
-        raise UsageError(f"{what} is a JSON object, not {content!r:.60}")
-    for key in content:
-        if key not in known:
-            raise UsageError(f"unknown part {key!r} of {what}; known are: {', '.join(known)}")
-
-
-def _example_to_json(example: Example) -> dict[str, Any]:
-    match example:
-        case IdExample(id=image):
-            return {"id": image}
-        case FileExample(path=path):
-            return {"file": path}
-        case TextExample(text=words):
-            return {"text": words}
-        case PixelsExample(data=data, height=height, width=width):
-            text = base64.b64encode(data).decode("ascii")
-            return {"pixels": {"height": height, "width": width, "data": text}}
-
-
-def _examples_from_json(content: object) -> tuple[Example, ...]:
-    if isinstance(content, str | bytes | Mapping) or not isinstance(content, Sequence):
-        raise UsageError(f"examples are a JSON list, not {content!r:.60}")
-    return tuple(_example_from_json(example) for example in content)
-
-
-def _example_from_json(content: Any) -> Example:
-    _check_keys(content, _EXAMPLE_KEYS, "an example")
-    match dict(content):
-        case {"id": int(image)} if len(content) == 1 and not isinstance(image, bool):
-            return IdExample(image)
-        case {"file": str(path)} if len(content) == 1:
-            return FileExample(path)
-        case {"text": str(words)} if len(content) == 1:
-            return TextExample(words)
-        case {"pixels": {"height": int(height), "width": int(width), "data": str(text)}}:
-            return PixelsExample(_decoded(text), height, width)
-    raise UsageError(
-        f"an example is an id, a file, pixels or a text, and one of them only, not {content!r:.60}"
-    )
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UsageError(f"the pixels of an example are no base64 text: {error}") from error

@@ -18,6 +18,7 @@ from lookalike.search.queries import (
     PixelsExample,
     Query,
     TextExample,
+    UrlExample,
 )
 
 NEGATIVE_WEIGHT: Final = 0.5
@@ -61,7 +62,8 @@ def embed_queries(
 ) -> dict[str, Float32[ndarray, "queries dim"]]:
     """Return one unit row per query for each descriptor of `indexes`; see `combine`.
 
-    Words are left out: see `embed_texts`. Queries of words alone have rows of zeros. Every example
+    Words are left out: see `embed_texts`, and so are the pictures of multipoint queries: see
+    `lookalike.search.multipoint`. Queries without pictures have rows of zeros. Every example
     is encoded or looked up once, however many queries it is part of. Rows of images in the
     collection are taken as they are stored, to the last bit.
 
@@ -70,9 +72,11 @@ def embed_queries(
         ImageError: If a file is no readable image.
         MismatchError: If the encoder's embeddings are not of the collection's kind.
     """
-    examples = list(dict.fromkeys(example for query in queries for example in query.examples))
+    single = [query for query in queries if not query.is_multipoint]
+    examples = list(dict.fromkeys(example for query in single for example in query.examples))
     stored = [example for example in examples if isinstance(example, IdExample)]
     outside = [e for e in examples if isinstance(e, FileExample | PixelsExample)]
+    _refuse_urls(examples)
     encoded = encoder.encode(outside, list(indexes)) if outside else {}
     pictures: list[PictureExample] = [*stored, *outside]
     row_of: dict[Example, int] = {example: row for row, example in enumerate(pictures)}
@@ -108,7 +112,10 @@ def embed_texts(
 
 
 def combine(
-    positives: Float32[ndarray, "positives dim"], negatives: Float32[ndarray, "negatives dim"]
+    positives: Float32[ndarray, "positives dim"],
+    negatives: Float32[ndarray, "negatives dim"],
+    positive_weights: Sequence[int | float] = (),
+    negative_weights: Sequence[int | float] = (),
 ) -> Float32[ndarray, " dim"]:
     """Move from the mean of the positive examples away from that of the negative ones.
 
@@ -116,16 +123,37 @@ def combine(
     the negative ones is subtracted, and the result is scaled again: relevance feedback as by
     J. J. Rocchio, *Relevance Feedback in Information Retrieval*, 1971, without an original query.
     One positive example alone is returned unchanged. Where the examples cancel out, the result is
-    zero, to which all images are equally similar.
+    zero, to which all images are equally similar. Where weights are given, means are weighted.
 
     Example:
         >>> combine(np.array([[1, 0]], np.float32), np.array([[0, 2]], np.float32) / 2)
         array([ 0.8944272, -0.4472136], dtype=float32)
     """
-    point: ndarray = positives[0] if len(positives) == 1 else normalize(positives.mean(axis=0))
+    point: ndarray = positives[0]
+    if len(positives) > 1:
+        point = normalize(_mean(positives, positive_weights))
     if len(negatives):
-        point = normalize(point - NEGATIVE_WEIGHT * negatives.mean(axis=0))
+        point = normalize(point - NEGATIVE_WEIGHT * _mean(negatives, negative_weights))
     return point
+
+
+def _mean(
+    rows: Float32[ndarray, "rows dim"], weights: Sequence[int | float]
+) -> Float32[ndarray, " dim"]:
+    if len(set(weights)) < 2:  # equal weights are none, to the last bit
+        plain: ndarray = rows.mean(axis=0)
+        return plain
+    weighted: ndarray = np.average(rows, axis=0, weights=weights).astype(np.float32)
+    return weighted
+
+
+def _refuse_urls(examples: Sequence[Example]) -> None:
+    for example in examples:
+        if isinstance(example, UrlExample):
+            raise UsageError(
+                f"{example.url} is not fetched unless that is allowed; save the picture and give "
+                "its file, or allow it with: --allow-url"
+            )
 
 
 def _stored_rows(examples: Sequence[IdExample], name: str, index: VectorIndex) -> Embeddings:
@@ -147,8 +175,17 @@ def _points(
     """Combine those examples of each query that have a row."""
     points = np.zeros((len(queries), rows.shape[1]), np.float32)
     for at, query in enumerate(queries):
-        positives = [row_of[example] for example in query.positives if example in row_of]
-        negatives = [row_of[example] for example in query.negatives if example in row_of]
+        positives, for_them = _known(query.positives, query.positive_weights, row_of)
+        negatives, against = _known(query.negatives, query.negative_weights, row_of)
         if positives:
-            points[at] = combine(rows[positives], rows[negatives])
+            points[at] = combine(rows[positives], rows[negatives], for_them, against)
     return points
+
+
+def _known(
+    examples: Sequence[Example], weights: Sequence[int | float], row_of: Mapping[Example, int]
+) -> tuple[list[int], list[int | float]]:
+    """Return the rows of those examples that have one, and their weights if there are any."""
+    rows = [row_of[example] for example in examples if example in row_of]
+    kept = [w for e, w in zip(examples, weights, strict=False) if e in row_of] if weights else []
+    return rows, kept

@@ -10,10 +10,11 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.index.base import Hits, VectorIndex, pad_rows
+from lookalike.search.batches import Batch
 from lookalike.search.calibration import Calibration
 from lookalike.search.names import Expansion, Reranking
 from lookalike.search.parts import Part
-from lookalike.search.queries import Query
+from lookalike.search.queries import TEXT_DESCRIPTOR, Query
 from lookalike.search.second_look import N_EXPANDED, N_RERANKED, expand, rerank
 from lookalike.search.steering import SteeredPart, Steering, rows_of
 from lookalike.search.targets import Points
@@ -81,9 +82,7 @@ class SteeredSearch:
     def search(
         self,
         query: Query,
-        points: Mapping[str, Float32[ndarray, " dim"] | None],
-        weights: Mapping[str, float],
-        words: Sequence[SteeredPart],
+        batch: Batch,
         k: int,
         allowed: Ids | None,
     ) -> Ranked:
@@ -91,43 +90,71 @@ class SteeredSearch:
 
         Args:
             query: What is asked.
-            points: Unit row of its own pictures in each weighed descriptor; `None` without.
-            weights: Of these descriptors.
-            words: Parts of its words, under the name of the descriptor they are compared with.
+            batch: The same in numbers, and nothing else.
             k: Hits wanted.
             allowed: Ids that pass a filter, ascending.
         """
-        excluded = np.array(sorted(query.excluded_ids), np.int64)
-        parts = self._parts(query, points, weights, words)
+        weights = dict(zip(batch.names, batch.weights[0].tolist(), strict=True))
+        of_pictures = {
+            each.descriptor: each.points[0] if query.has_pictures else None
+            for each in batch.points
+            if not each.is_text
+        }
+        seen = {name: weights[name] for name in of_pictures}
+        [excluded] = batch.excluded
+        parts = self._parts(query, batch, of_pictures, weights)
         if query.expand is not None:
             first = rank(parts, N_EXPANDED, allowed, excluded)
-            parts = self._expanded(points, weights, first.ids, query.expand)
+            parts = self._expanded(of_pictures, seen, first.ids, query.expand)
         n_wanted = k if query.rerank is None else max(k, N_RERANKED)
         ranked = rank(parts, n_wanted, allowed, excluded)
         if query.rerank is not None:
-            ranked = self._reranked(ranked, weights, query.rerank)
+            ranked = self._reranked(ranked, seen, query.rerank)
         return ranked.taken(np.arange(min(k, len(ranked.ids))))
 
     def _parts(
         self,
         query: Query,
+        batch: Batch,
         points: Mapping[str, Float32[ndarray, " dim"] | None],
         weights: Mapping[str, float],
-        words: Sequence[SteeredPart],
     ) -> list[Weighed]:
-        said = [Weighed(part, weights[part.name], query.text_share) for part in words]
-        if query.text_share == 1:
-            return said
-        if query.feedback is None:
-            return self._plain({n: p for n, p in points.items() if p is not None}, weights)
-        steered = self._steering.steer(points, weights, query.feedback)
-        of_words = {part.name for part in words}
-        new = dict(zip((part.name for part in steered.parts), steered.weights, strict=True))
-        seen = [
-            Weighed(part, new[part.name], 1 - query.text_share if part.name in of_words else 1.0)
-            for part in steered.parts
+        """Return the parts of words and all others, and those of pictures as marks change them."""
+        further: list[Part] = [*self._of_words(batch), *batch.parts[0]]
+        shares = [query.text_share] * (len(further) - len(batch.parts[0]))
+        shares += [1.0] * len(batch.parts[0])
+        of_pictures, weights = self._of_pictures(query, points, weights)
+        beside = [
+            Weighed(part, weights[part.name], share)
+            for part, share in zip(further, shares, strict=True)
         ]
-        return [*seen, *(Weighed(w.part, new[w.part.name], w.share) for w in said)]
+        return [*of_pictures, *beside]
+
+    def _of_words(self, batch: Batch) -> list[SteeredPart]:
+        return [
+            SteeredPart(each.descriptor, each.index, Points(each.points), each.calibration)
+            for each in batch.points
+            if each.is_text
+        ]
+
+    def _of_pictures(
+        self,
+        query: Query,
+        points: Mapping[str, Float32[ndarray, " dim"] | None],
+        weights: Mapping[str, float],
+    ) -> tuple[list[Weighed], Mapping[str, float]]:
+        """Return the parts of pictures, and all weights as marks have changed them."""
+        if query.picture_share == 0:
+            return [], weights
+        if query.feedback is None:
+            return self._plain({n: p for n, p in points.items() if p is not None}, weights), weights
+        given = {name: weights[name] for name in points}
+        steered = self._steering.steer(points, given, query.feedback)
+        names = [part.name for part in steered.parts]
+        new = {**weights, **dict(zip(names, steered.weights, strict=True))}
+        shares = {name: query.picture_share if name == TEXT_DESCRIPTOR else 1.0 for name in names}
+        seen = [Weighed(part, new[part.name], shares[part.name]) for part in steered.parts]
+        return seen, new
 
     def _plain(
         self, points: Mapping[str, Float32[ndarray, " dim"]], weights: Mapping[str, float]
@@ -210,15 +237,8 @@ def rank(
     )
 
 
-def table_of(rows: Sequence[Ranked], width: int) -> Hits:
-    """Put the hits of several queries into one table."""
-    ids, scores = pad_rows([(row.ids, row.scores) for row in rows], width)
-    names = list(dict.fromkeys(name for row in rows for name in row.parts))
-    parts = {
-        name: pad_rows(
-            [(row.ids, row.parts.get(name, np.zeros(len(row.ids)))) for row in rows], width
-        )[1]
-        for name in names
-    }
-    probed = np.array([row.probed for row in rows], np.int64)
-    return Hits(ids, scores, parts, probed, all(row.is_exact for row in rows))
+def table_of(row: Ranked, width: int) -> Hits:
+    """Put the hits of one query into a table."""
+    ids, scores = pad_rows([(row.ids, row.scores)], width)
+    parts = {name: pad_rows([(row.ids, under)], width)[1] for name, under in row.parts.items()}
+    return Hits(ids, scores, parts, np.array([row.probed], np.int64), row.is_exact)

@@ -14,7 +14,7 @@
 Formulas and sources are in `lookalike.search.targets`. The weight of descriptor i (Rui et al. 1998,
 equation 12 there) is the sum of the marks of those images that are among the first of the
 descriptor's own ranking, 0 if negative; every round adds to it. It multiplies the query's own
-weight of the descriptor.
+weight of the descriptor; together descriptors weigh what they did.
 
 A point of unit length is scored by the descriptor's calibration, like any query. For other targets
 the rarity is taken among random images of the collection: 3 says that one image in a thousand fits
@@ -185,7 +185,9 @@ class Steering:
         }
         if not any(sums.values()):
             return weights
-        return {name: weight * sums[name] for name, weight in weights.items()}
+        raw = {name: weight * sums[name] for name, weight in weights.items()}
+        total = sum(weights.values()) / sum(raw.values())
+        return {name: total * weight for name, weight in raw.items()}
 
 
 @final

@@ -1,0 +1,207 @@
+"""A painted layout: what is to be where, drawn as a label map or as labeled boxes.
+
+The painting becomes a code by the model's self-encoder, which finds the images whose predicted
+layout is nearest. The best of these are compared cell by cell: the label map that the model saw in
+each is decoded from its code, and overlaps with the painting more or less. Cells that are not
+painted say nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, UInt8
+from numpy import ndarray
+
+from lookalike.arrays import BACKGROUND, NO_ID, VOID, Ids, normalize
+from lookalike.datasets.label_maps import shrink_label_maps
+from lookalike.errors import UsageError
+from lookalike.model_folder import ModelCard
+from lookalike.search.calibration import Calibration, fit_similarities
+from lookalike.search.layouts import PaintedLayout, class_value
+from lookalike.search.parts import Context, Proposal
+from lookalike.search.queries import Query
+
+SHORTLIST: Final = 300
+"""Images whose label maps are decoded and compared; others have no evidence. Decoding takes a
+millisecond each."""
+
+_SAMPLE: Final = 400
+"""Random images that tell how common an overlap is."""
+
+_SAMPLE_BYTES: Final = 1 << 25
+_PAIRS: Final = 2_000
+_PAIRS_OF_ONE: Final = 10
+_DECODED_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painting:
+    """The painted layout of one query.
+
+    Attributes:
+        context: The collection.
+        target: The painting on the model's grid; void where nothing is painted.
+        code: Its code, a unit row.
+        calibration: Turns overlaps into scores.
+        name: Of the part.
+    """
+
+    context: Context
+    target: UInt8[ndarray, "grid grid"]
+    code: Float32[ndarray, "1 dim"]
+    calibration: Calibration
+    name: str = "painting"
+
+    def propose(self, n: int, allowed: Ids | None) -> Proposal:
+        """Return the `SHORTLIST` images that are compared cell by cell, whatever `n` is."""
+        index = self.context.index("layout")
+        hits = index.search(self.code, SHORTLIST, allowed=allowed)
+        probed = 0 if hits.probed_clusters is None else int(hits.probed_clusters[0])
+        return Proposal(hits.ids[0][hits.ids[0] != NO_ID], probed, hits.is_exact)
+
+    def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Return the rarity of each image's overlap, if its code is among the nearest of `ids`."""
+        scores = np.zeros(len(ids))
+        shortlist = self._shortlist(ids)
+        for start in range(0, len(shortlist), _DECODED_AT_ONCE):
+            at = shortlist[start : start + _DECODED_AT_ONCE]
+            overlaps = painted_overlap(self.target, decoded(self.context, ids[at]))
+            scores[at] = self.calibration.scores(overlaps)
+        return scores
+
+    def _shortlist(self, ids: Ids) -> Int64[ndarray, " shortlisted"]:
+        similarities = self.context.index("layout").similarities(self.code, ids)[0]
+        nearest = np.lexsort((ids, -np.nan_to_num(similarities, nan=-np.inf)))[:SHORTLIST]
+        kept: ndarray = nearest[~np.isnan(similarities[nearest])]
+        return kept
+
+
+def painting(query: Query, context: Context) -> list[Painting]:
+    """Return the painted layout of a query, if it has one.
+
+    Raises:
+        UsageError: If the model knows no layout or not a label, or nothing is painted.
+    """
+    if query.layout is None:
+        return []
+    model = context.model()
+    target = on_grid(query.layout, model.card)
+    code = normalize(model.encode_label_maps(target[None]))
+    calibration = fit_similarities(_overlaps_of_pairs(target, _sample(context)))
+    return [Painting(context, target, code, calibration)]
+
+
+def on_grid(layout: PaintedLayout, card: ModelCard) -> UInt8[ndarray, "grid grid"]:
+    """Return a painting on the grid of a model, in its values; void where nothing is painted.
+
+    A map is shrunk by majority; of a box those cells are painted whose middle lies in it, or the
+    one that holds its middle. Boxes lie on the map, later ones on earlier ones.
+
+    Raises:
+        UsageError: If the model knows no layout or not a label, or nothing is painted.
+    """
+    if not card.has_layout:
+        raise UsageError(
+            f"model {card.id} was learned without self-encoding and knows no layout, so that none "
+            "can be painted; learn one from pictures with label maps"
+        )
+    grid = np.full((card.grid, card.grid), VOID, np.uint8)
+    if layout.map is not None:
+        values = np.full(256, VOID, np.uint8)
+        values[BACKGROUND] = BACKGROUND
+        for at, label in enumerate(layout.map.labels):
+            values[at + 1] = class_value(label, card.classes)
+        grid = shrink_label_maps(values[layout.map.label_map][None], card.grid)[0]
+    for box in layout.boxes:
+        grid[_cells(box.y0, box.y1, card.grid), _cells(box.x0, box.x1, card.grid)] = class_value(
+            box.label, card.classes
+        )
+    if (grid == VOID).all():
+        raise UsageError("nothing is painted in the layout; paint at least one cell")
+    return grid
+
+
+def painted_overlap(
+    target: UInt8[ndarray, "grid grid"], probabilities: Float32[ndarray, "items values grid grid"]
+) -> Float64[ndarray, " items"]:
+    """Return how well label maps, as probabilities, overlap with a painting, from 0 to 1.
+
+    For each painted class `c` with painted cells `q` and probabilities `p`, over all cells that are
+    painted with anything,
+
+        o_c = Σ min(q_c, p_c) / Σ max(q_c, p_c),
+
+    the intersection over union of a soft map (the quantitative Jaccard index of M. Ružička,
+    *Anwendung mathematisch-statistischer Methoden in der Geobotanik*, Biológia 13, 1958); the
+    result is its mean over the painted classes, background aside unless nothing else is painted.
+
+    Example:
+        >>> target = np.array([[1, 1], [0, VOID]], np.uint8)
+        >>> seen = np.zeros((1, 2, 2, 2), np.float32)
+        >>> seen[0, 1] = [[1, 0], [0, 1]]
+        >>> painted_overlap(target, seen)
+        array([0.5])
+    """
+    is_painted = target != VOID
+    classes = [value for value in np.unique(target[is_painted]) if value != BACKGROUND]
+    overlaps = []
+    for value in classes or [BACKGROUND]:
+        seen = probabilities[:, value][:, is_painted].astype(np.float64)
+        is_class = target[is_painted] == value
+        common = seen[:, is_class].sum(axis=1)
+        overlaps.append(common / (is_class.sum() + seen[:, ~is_class].sum(axis=1)))
+    mean: ndarray = np.mean(overlaps, axis=0)
+    return mean
+
+
+def decoded(context: Context, ids: Ids) -> Float32[ndarray, "items values grid grid"]:
+    """Return the label probabilities that the model saw in images."""
+    return context.model().decode_codes(context.catalog.vectors(ids, "layout"))
+
+
+def _overlaps_of_pairs(
+    target: UInt8[ndarray, "grid grid"], sample: UInt8[ndarray, "items values grid grid"]
+) -> Float64[ndarray, " pairs"]:
+    """Return how well random images agree where anything is painted.
+
+    The most probable labels of one image are the painting, and another image is compared with it:
+    a score then says how many random pairs of pictures agree as well in these cells.
+    """
+    n = len(sample)
+    rng = np.random.default_rng(0)
+    is_all = n * (n - 1) <= _PAIRS
+    first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
+    overlaps = []
+    for at in first:
+        others = np.delete(np.arange(n), at)
+        chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
+        own = np.where(target == VOID, VOID, sample[at].argmax(axis=0)).astype(np.uint8)
+        overlaps.append(painted_overlap(own, sample[chosen].astype(np.float32) / 255))
+    return np.concatenate([np.empty(0), *overlaps])
+
+
+def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
+    """Return label probabilities of random images, in 255ths, the same for all queries."""
+    if "painting" not in context.kept:
+        card = context.model().card
+        of_one = (len(card.classes) + 1) * card.grid**2
+        n_images = max(1, min(_SAMPLE, _SAMPLE_BYTES // of_one))
+        ids = context.index("layout").ids
+        chosen = np.sort(np.random.default_rng(0).permutation(ids)[:n_images])
+        parts = [
+            np.rint(255 * decoded(context, chosen[start : start + _DECODED_AT_ONCE]))
+            for start in range(0, len(chosen), _DECODED_AT_ONCE)
+        ]
+        context.kept["painting"] = np.concatenate(parts).astype(np.uint8)
+    sample: UInt8[ndarray, "items values grid grid"] = context.kept["painting"]
+    return sample
+
+
+def _cells(start: float, stop: float, grid: int) -> slice:
+    """Return the cells along one axis whose middle lies in a range, or the one at its middle."""
+    first, last = int(np.ceil(start * grid - 0.5)), int(np.ceil(stop * grid - 0.5))
+    if last <= first:
+        first = min(int((start + stop) / 2 * grid), grid - 1)
+        last = first + 1
+    return slice(first, last)
