@@ -148,6 +148,8 @@ def _shown_query(collection: Collection, query: Query) -> SheetPicture:
     """Show what was asked for: the first example, else what was painted or drawn, else words."""
     if query.positives:
         return _shown_example(collection, query.positives[0])
+    if query.feedback is not None and query.is_liked:
+        return _shown_example(collection, IdExample(next(iter(query.feedback.relevant))))
     if query.layout is not None:
         painted = on_grid(query.layout, collection.card).repeat(8, axis=0).repeat(8, axis=1)
         drawn = colorize(painted, collection.card.palette)

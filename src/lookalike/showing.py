@@ -116,6 +116,15 @@ def show_filter_keys(keys: "Sequence[FilterKey]") -> None:
     say("Conditions beside each other must all hold. Texts with spaces stand in quotation marks.")
 
 
+def show_proposals(found: Mapping[str, Any]) -> None:
+    """Show images proposed for a label, most confident first."""
+    rows = [(p["id"], p["confidence"], p["grouping"], p["path"]) for p in found["proposals"]]
+    show_table(("id", "confidence", "grouping", "path"), rows)
+    if found["uncovered"]:
+        ids = ", ".join(map(str, found["uncovered"]))
+        say(f"no group holds these without an image that has not the label: {ids}")
+
+
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
     """Show the headline measures of systems beside chance, each with its interval."""
     first = next(iter(evaluations.values()))

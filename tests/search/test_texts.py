@@ -14,6 +14,7 @@ from lookalike.asking import answer, draw_answer, make_examples, make_query
 from lookalike.errors import UsageError
 from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_similarities, fit_text_calibration
+from lookalike.search.feedback import Feedback
 from lookalike.search.searcher import Searcher
 from tests.index.galleries import built
 from tests.search.painters import ColorEncoder, calibrations_of
@@ -241,3 +242,19 @@ def test_a_sheet_shows_the_words(photos, tmp_path):
         draw_answer(photos, query, answer(photos, query, 2), tmp_path / "sheet.png")
         drawn.append((tmp_path / "sheet.png").read_bytes())
     assert len(set(drawn)) == 3
+
+
+def test_a_like_counts_as_much_as_words(photos):
+    like = Feedback(({2: 1},), "rocchio", exclude_seen=False)
+    weights = {"content": 1.0}
+    queries = [
+        words("red", weights=weights),
+        Query((), feedback=like, weights=weights),
+        words("red", weights=weights, feedback=like),
+    ]
+    of_words, of_likes, of_both = (
+        dict(zip(hits.ids[0].tolist(), hits.scores[0].tolist(), strict=True))
+        for hits in (photos.search(query, k=N) for query in queries)
+    )
+    for image, score in of_both.items():
+        assert score == pytest.approx((of_words[image] + of_likes[image]) / 2)

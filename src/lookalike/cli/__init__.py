@@ -6,6 +6,7 @@ from lookalike.cli import (
     learning,
     measuring,
     models,
+    proposing,
     searching,
     selecting,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "learning",
     "measuring",
     "models",
+    "proposing",
     "searching",
     "selecting",
 ]

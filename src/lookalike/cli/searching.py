@@ -18,6 +18,7 @@ from lookalike.options import (
     read_example_weights,
     read_weights,
 )
+from lookalike.search.names import Expansion, Method, Reranking
 from lookalike.showing import show_hits, show_ingest, show_problems, show_status
 from lookalike.terminal import Bars
 
@@ -130,6 +131,9 @@ def index(
         "lookalike search photos.lookalike --query plan.json --sort date",
         "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
         "lookalike search photos.lookalike --sketch boat.png --id 17",
+        "lookalike search photos.lookalike --id 17 --like 42 --dislike 5",
+        "lookalike search photos.lookalike --id 17 --session dogs.json   (and then)",
+        "lookalike search photos.lookalike --session dogs.json --like 42 --dislike 5",
     ),
 )
 def search(
@@ -225,6 +229,26 @@ def search(
         Literal["ranked", "list"],
         option("--order", help="list: cluster by cluster, as published."),
     ] = "ranked",
+    liked: Annotated[list[int], option("--like", help="Mark this image as relevant.")] = [],  # noqa: B006
+    disliked: Annotated[list[int], option("--dislike", help="… as not relevant.")] = [],  # noqa: B006
+    loved: Annotated[list[int], option("--love", help="… as highly relevant.")] = [],  # noqa: B006
+    hated: Annotated[list[int], option("--hate", help="… as highly non-relevant.")] = [],  # noqa: B006
+    session: Annotated[
+        Path | None, option("--session", help="File that keeps query and marks, round by round.")
+    ] = None,
+    undo: Annotated[bool, option("--undo", help="Take the session's last round back.")] = False,
+    keep_seen: Annotated[
+        bool | None, option("--keep-seen/--hide-seen", help="Whether marked images stay hits.")
+    ] = None,
+    method: Annotated[
+        Method | None, option("--feedback", show_default="auto", help="What is made of marks.")
+    ] = None,
+    expand: Annotated[
+        Expansion | None, option("--expand", help="Search again from the first hits.")
+    ] = None,
+    rerank: Annotated[
+        Reranking | None, option("--rerank", help="Compare the first hits with each other.")
+    ] = None,
     allow_url: Annotated[
         bool, option("--allow-url", help="Allow pictures to be fetched from the web.")
     ] = False,
@@ -243,7 +267,7 @@ def search(
 
     A score says how rare such a similarity is: 3 stands for one random pair in a thousand.
     """
-    from lookalike.asking import answer, draw_answer, make_examples, make_query  # noqa: PLC0415
+    from lookalike.asking import answer, draw_answer, make_examples  # noqa: PLC0415
     from lookalike.asking_words import in_words  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
@@ -251,18 +275,21 @@ def search(
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
     from lookalike.search.urls import fetched  # noqa: PLC0415
+    from lookalike.sessions import Said, make_marks, open_session  # noqa: PLC0415
 
     drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
+    seen = None if keep_seen is None else not keep_seen
+    marked = Said(make_marks(liked, disliked, loved, hated), undo, method, seen)
     with Collection.open(collection) as opened:
         said = in_words(opened, texts, words, filter_, synonyms)
         positives = with_boxes(make_examples(images, urls, ids, said.texts), boxes)
         negatives = make_examples(not_images, not_urls, not_ids, not_texts)
-        liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
+        of_each = read_example_weights(example_weights, len(positives), len(negatives))
         given = {
             "positives": positives,
             "negatives": negatives,
-            "positive_weights": liked,
-            "negative_weights": disliked,
+            "positive_weights": of_each[0],
+            "negative_weights": of_each[1],
             "composition": read_composition(clauses),
             "layout": read_layout(layout, opened.card) if layout else None,
             **drawn.read(),
@@ -276,14 +303,22 @@ def search(
             "sort": sort,
             "hide_duplicates": hide_duplicates,
             "order": order,
+            "expand": expand,
+            "rerank": rerank,
         }
-        query = make_query(given, None if saved is None else read_query(saved))
+        before = None if saved is None else read_query(saved)
+        going = open_session(opened, given, marked, session, saved=before)
+        query = going.query
         asked = fetched(query) if allow_url else query
         found = answer(opened, asked, k)
         if save is not None:
             save_query(query, save)
         if sheet is not None:
             draw_answer(opened, asked, found, sheet)
+        if session is not None:
+            going.show(hit["id"] for hit in found["hits"])
+            going.save(session)
+            found |= {"rounds": going.n_rounds}
     content = {**found, "query": query.to_json()}
     show_result(as_json, content, lambda: show_hits(found))
     return 0

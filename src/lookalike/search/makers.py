@@ -43,7 +43,7 @@ class Everything:
 
 def make_parts(query: Query, context: Context, ids: Ids) -> list[Part]:
     """Return all parts of a query but its examples; `ids` are those of all images."""
-    if query.filter and not query.positives and not query.has_parts:
+    if query.filter and not (query.positives or query.is_liked or query.has_parts):
         return [Everything(ids)]
     return [part for maker in PART_MAKERS for part in maker(query, context)]
 
