@@ -1,5 +1,7 @@
 """K-means clusters of embeddings, for looking at and for the clustering measure."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
@@ -8,7 +10,8 @@ from lookalike.arrays import Embeddings, normalize
 from lookalike.errors import UsageError
 
 _ITERATIONS = 25
-_MOST_PER_CLUSTER = 1024
+MOST_PER_CLUSTER = 1024
+"""Embeddings for each cluster that centers are fitted to at most."""
 
 
 def assign_clusters(
@@ -23,6 +26,22 @@ def assign_clusters(
     Raises:
         UsageError: If there are fewer embeddings than clusters, or no cluster is asked for.
     """
+    kmeans = _fitted(embeddings, n_clusters, seed)
+    _, nearest = kmeans.index.search(normalize(embeddings), 1)
+    clusters: Int64[ndarray, " items"] = nearest[:, 0].astype(np.int64)
+    return clusters
+
+
+def fit_centers(embeddings: Embeddings, n_clusters: int, *, seed: int = 0) -> Embeddings:
+    """Return the unit centers of the clusters that `assign_clusters` finds.
+
+    Raises:
+        UsageError: If there are fewer embeddings than clusters, or no cluster is asked for.
+    """
+    return normalize(_fitted(embeddings, n_clusters, seed).centroids)
+
+
+def _fitted(embeddings: Embeddings, n_clusters: int, seed: int) -> Any:
     if not 1 <= n_clusters <= len(embeddings):
         raise UsageError(
             f"{len(embeddings)} embeddings cannot be put into {n_clusters} clusters; "
@@ -42,9 +61,7 @@ def assign_clusters(
         seed=seed,
         spherical=True,
         min_points_per_centroid=1,
-        max_points_per_centroid=_MOST_PER_CLUSTER,
+        max_points_per_centroid=MOST_PER_CLUSTER,
     )
     kmeans.train(rows)
-    _, nearest = kmeans.index.search(rows, 1)
-    clusters: Int64[ndarray, " items"] = nearest[:, 0].astype(np.int64)
-    return clusters
+    return kmeans

@@ -12,6 +12,7 @@ from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import database, migrations, reading, vectors, writing
+from lookalike.storage.knowledge import Knowledge
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
 
 PAGE_SIZE: Final = 8192
@@ -29,10 +30,14 @@ class Catalog:
     writer; it is the collection's `WriterLock` that keeps a second writer away.
 
     Use it as a context manager. Reading from several threads is safe, one waits for the other.
+
+    Attributes:
+        knowledge: Clusters, annotations, maps, subjects and saved searches.
     """
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
+        self.knowledge: Final = Knowledge(opened)
         self._run: int | None = None
         with opened.reading() as connection:
             self._descriptors = reading.descriptors(connection)

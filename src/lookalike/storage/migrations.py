@@ -12,6 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
+from lookalike.storage import knowledge
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -22,6 +23,11 @@ def m001_images_files_embeddings_labels(connection: sqlite3.Connection) -> None:
     """Make the tables of the first version."""
     for statement in _FIRST_TABLES:
         connection.execute(statement)
+
+
+def m002_knowledge(connection: sqlite3.Connection) -> None:
+    """Make the tables of clusters, annotations, maps, subjects and saved searches."""
+    knowledge.create_tables(connection)
 
 
 _FIRST_TABLES: Final = (
@@ -95,6 +101,7 @@ _FIRST_TABLES: Final = (
 
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
+    m002_knowledge,
 )
 
 

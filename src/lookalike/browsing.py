@@ -1,0 +1,67 @@
+"""What is known of a collection as pictures: montages of clusters, maps, reliability of labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lookalike.arrays import Pixels
+from lookalike.atomic import write_atomically
+from lookalike.collection import Collection
+from lookalike.errors import ImageError, UsageError
+from lookalike.evaluation.contact_sheet import sheet_png
+from lookalike.evaluation.montage import draw_montage
+from lookalike.search.clusters import ClusterView
+
+_MISSING: Final = np.full((8, 8, 3), 225, np.uint8)
+"""Stands for a picture whose file can no longer be read."""
+
+MOST_CLUSTERS: Final = 100
+"""Rows of a montage at most, those of the largest clusters."""
+
+
+def draw_clusters(
+    collection: Collection, views: Sequence[ClusterView], name: str, file: Path
+) -> None:
+    """Draw clusters into a PNG file, one row each, the largest first.
+
+    Raises:
+        UsageError: If `file` is a folder.
+        EnvironmentFault: If it cannot be written.
+    """
+    check_drawable(file)
+    shown = views[:MOST_CLUSTERS]
+    found = {
+        "clusters": [
+            {
+                "size": view.size,
+                "labels": [(label, own, everywhere) for label, own, everywhere, _ in view.names],
+                "nearest": view.nearest,
+                "title": f"cluster {view.cluster}: {view.size} pictures",
+            }
+            for view in shown
+        ]
+    }
+    left_out = f"; the largest {len(shown)} are shown" if len(shown) < len(views) else ""
+    montage = draw_montage(
+        found,
+        lambda image_id: picture_or_blank(collection, image_id),
+        title=f"Clusters {name!r} of {collection.path.name}",
+        subtitle=f"{len(views)} clusters{left_out}; nearest to the center first",
+    )
+    write_atomically(file, sheet_png(montage))
+
+
+def picture_or_blank(collection: Collection, image_id: int, longer_side: int = 128) -> Pixels:
+    """Return a picture of the collection, or a blank one where its file cannot be read."""
+    try:
+        return collection.picture(image_id, longer_side)
+    except ImageError:
+        return _MISSING
+
+
+def check_drawable(file: Path) -> None:
+    """Raise UsageError if `file` is a folder."""
+    if file.is_dir():
+        raise UsageError(f"nothing can be drawn into {file}, a folder; name a PNG file")
