@@ -1,6 +1,6 @@
 """What is known of a collection as pictures: montages of clusters, maps, reliability of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,10 @@ from lookalike.collection import Collection
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import sheet_png
 from lookalike.evaluation.montage import draw_montage
+from lookalike.evaluation.plots import to_png
+from lookalike.evaluation.reliability_plot import plot_reliability
 from lookalike.search.clusters import ClusterView
+from lookalike.search.reliability import Reliability
 
 _MISSING: Final = np.full((8, 8, 3), 225, np.uint8)
 """Stands for a picture whose file can no longer be read."""
@@ -65,3 +68,40 @@ def check_drawable(file: Path) -> None:
     """Raise UsageError if `file` is a folder."""
     if file.is_dir():
         raise UsageError(f"nothing can be drawn into {file}, a folder; name a PNG file")
+
+
+def draw_proposals(collection: Collection, rows: Mapping[str, Sequence[int]], file: Path) -> None:
+    """Draw pictures that a person shall label into a PNG file, one row for each heading.
+
+    Raises:
+        UsageError: If `file` is a folder or there is nothing to be labeled.
+        EnvironmentFault: If it cannot be written.
+    """
+    check_drawable(file)
+    if not any(rows.values()):
+        raise UsageError("every picture has been labeled; there is nothing to be drawn")
+    found = [
+        {"size": len(ids), "labels": [], "nearest": list(ids), "title": title}
+        for title, ids in rows.items()
+    ]
+    montage = draw_montage(
+        {"clusters": found},
+        lambda image_id: picture_or_blank(collection, image_id),
+        title="To be labeled",
+        subtitle=f"of {collection.path.name}",
+    )
+    write_atomically(file, sheet_png(montage))
+
+
+def draw_reliability(measured: Reliability | None, file: Path) -> None:
+    """Draw how often what was said with some probability came true into a PNG file.
+
+    Raises:
+        UsageError: If `file` is a folder, or too few pictures are labeled to tell.
+        EnvironmentFault: If it cannot be written.
+    """
+    check_drawable(file)
+    if measured is None:
+        raise UsageError("too few pictures are labeled to tell; label or check at least 20")
+    figure = plot_reliability(measured.predicted, measured.observed, measured.counts)
+    write_atomically(file, to_png(figure))

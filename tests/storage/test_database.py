@@ -299,7 +299,9 @@ def test_a_newer_catalog_is_refused_with_what_to_do(path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for writable in (False, True):
-        with pytest.raises(MismatchError, match=r"version 99, this program knows up to \d+; update"):
+        with pytest.raises(
+            MismatchError, match=r"version 99, this program knows up to \d+; update"
+        ):
             Catalog.open(path, writable=writable)
 
 
@@ -309,7 +311,9 @@ def test_an_older_catalog_is_brought_up_to_date_by_a_writer_only(path, monkeypat
 
     steps = (*migrations.MIGRATIONS, add_titles)
     monkeypatch.setattr(migrations, "MIGRATIONS", steps)
-    with pytest.raises(MismatchError, match=r"version \d+, this program reads \d+; .* verify --repair"):
+    with pytest.raises(
+        MismatchError, match=r"version \d+, this program reads \d+; .* verify --repair"
+    ):
         Catalog.open(path)
     with Catalog.open(path, writable=True) as catalog:
         assert files_by_content(catalog).keys() == TREE.keys()

@@ -77,9 +77,7 @@ def clusters(
         catalog, kept = opened.catalog, opened.catalog.knowledge.clusterings
         name = name or descriptor or "content"
         if anew or name not in kept.names():
-            found.make_clusters(
-                catalog, name, descriptor or "content", k, seed=seed, progress=bars
-            )
+            found.make_clusters(catalog, name, descriptor or "content", k, seed=seed, progress=bars)
         else:
             _check_same(kept.open(name).facts, kept.open(name).descriptor, name, k, descriptor)
             found.place_new(catalog, name)

@@ -181,9 +181,7 @@ class Annotations:
                 "GROUP BY label_id, provenance ORDER BY name, provenance"
             ).fetchall()
 
-    def find(
-        self, label: str, k: int, least: float
-    ) -> list[tuple[int, float, str]]:
+    def find(self, label: str, k: int, least: float) -> list[tuple[int, float, str]]:
         """Return image, probability and provenance of the `k` most probable images of a label.
 
         What a person says counts before everything else; then the largest probability.

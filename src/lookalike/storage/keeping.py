@@ -104,9 +104,7 @@ class Subjects:
     def nodes(self) -> list[tuple[str, str | None]]:
         """Return name and parent of each node, in the order in which they were stored."""
         with self._database.reading() as connection:
-            return connection.execute(
-                "SELECT name, parent FROM subjects ORDER BY place"
-            ).fetchall()
+            return connection.execute("SELECT name, parent FROM subjects ORDER BY place").fetchall()
 
     def labels(self) -> list[str]:
         """Return the names of all labels that any image has, sorted."""

@@ -44,9 +44,7 @@ class Maps:
         with self._database.reading() as connection:
             return [n for (n,) in connection.execute("SELECT name FROM maps ORDER BY name")]
 
-    def save(
-        self, name: str, descriptor: str, facts: Mapping[str, Any], points: MapPoints
-    ) -> None:
+    def save(self, name: str, descriptor: str, facts: Mapping[str, Any], points: MapPoints) -> None:
         """Store a map, in the place of one that has the same name."""
         with self._database.writing() as connection:
             failpoint("knowledge.map.begin")
