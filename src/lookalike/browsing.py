@@ -5,20 +5,26 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from lookalike.arrays import Pixels
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import ImageError, UsageError
-from lookalike.evaluation.contact_sheet import sheet_png
+from lookalike.evaluation.contact_sheet import PAPER, sheet_png
 from lookalike.evaluation.montage import draw_montage
 from lookalike.evaluation.plots import to_png
 from lookalike.evaluation.reliability_plot import plot_reliability
 from lookalike.search.clusters import ClusterView
+from lookalike.search.maps import grid_of, snap_to_grid
 from lookalike.search.reliability import Reliability
 
 _MISSING: Final = np.full((8, 8, 3), 225, np.uint8)
 """Stands for a picture whose file can no longer be read."""
+
+_CELL: Final = 64
+_LARGEST_MAP: Final = 2_400
+"""Pixels across and down."""
 
 MOST_CLUSTERS: Final = 100
 """Rows of a montage at most, those of the largest clusters."""
@@ -105,3 +111,30 @@ def draw_reliability(measured: Reliability | None, file: Path) -> None:
         raise UsageError("too few pictures are labeled to tell; label or check at least 20")
     figure = plot_reliability(measured.predicted, measured.observed, measured.counts)
     write_atomically(file, to_png(figure))
+
+
+def draw_map(collection: Collection, name: str, file: Path, *, cells: int | None = None) -> None:
+    """Draw a map into a PNG file: a grid whose cells show the pictures that lie there.
+
+    Args:
+        collection: Whose map it is.
+        name: Of the map.
+        file: To be written.
+        cells: Across and down; by the number of pictures if not given.
+
+    Raises:
+        UsageError: If `file` is a folder, or there is no such map.
+        EnvironmentFault: If it cannot be written.
+    """
+    check_drawable(file)
+    points = collection.catalog.knowledge.maps.points(name)
+    side = cells or grid_of(len(points.ids))
+    shown, _ = snap_to_grid(points, side, side)
+    edge = max(16, min(_CELL, _LARGEST_MAP // side))
+    canvas = Image.new("RGB", (side * edge, side * edge), PAPER)
+    for (row, column), image_id in np.ndenumerate(shown):
+        if image_id >= 0:
+            pixels = picture_or_blank(collection, int(image_id), longer_side=2 * edge)
+            tile = ImageOps.fit(Image.fromarray(pixels), (edge - 2, edge - 2))
+            canvas.paste(tile, (column * edge + 1, row * edge + 1))
+    write_atomically(file, sheet_png(np.asarray(canvas)))

@@ -55,10 +55,8 @@ def next_clusters(
     kept = catalog.knowledge.clusterings
     evidence = _evidence(catalog)
     members, n_clusters = kept.members(clustering), len(kept.open(clustering).centers)
-    table, n_labeled = _known_of_clusters(members, evidence, n_clusters)
-    entropy = _entropy(table)
+    order, table, entropy, n_labeled = rank_clusters(members, evidence, n_clusters)
     sizes = np.bincount(members.clusters, minlength=n_clusters)
-    order = np.lexsort((np.arange(n_clusters), -entropy * (sizes - n_labeled)))
     labeled = set(evidence.ids.tolist())
     found = []
     for cluster in order[:n].tolist():
@@ -97,17 +95,25 @@ def _evidence(catalog: Catalog) -> Evidence:
     return gather_evidence(statements) if any(s.holds for s in statements) else _NO_EVIDENCE
 
 
-def _known_of_clusters(
+def rank_clusters(
     members: Members, evidence: Evidence, n_clusters: int
-) -> tuple[Float64[ndarray, "clusters words"], Int64[ndarray, " clusters"]]:
-    """Return `P(w|c)` and the number of labeled members of each cluster."""
+) -> tuple[
+    Int64[ndarray, " clusters"],
+    Float64[ndarray, "clusters words"],
+    Float64[ndarray, " clusters"],
+    Int64[ndarray, " clusters"],
+]:
+    """Return the order in which to label clusters, `P(w|c)`, entropies and labeled members."""
     _, ours, theirs = np.intersect1d(
         evidence.ids, members.ids, assume_unique=True, return_indices=True
     )
     shares = np.zeros((len(ours), n_clusters))
     shares[np.arange(len(ours)), members.clusters[theirs]] = 1.0
     table = words_of_clusters(shares, evidence.holds[ours], DEFAULT_ALPHA)
-    return table, shares.sum(axis=0).astype(np.int64)
+    n_labeled = shares.sum(axis=0).astype(np.int64)
+    entropy = _entropy(table)
+    left = np.bincount(members.clusters, minlength=n_clusters) - n_labeled
+    return np.lexsort((np.arange(n_clusters), -entropy * left)), table, entropy, n_labeled
 
 
 def _by_share(word: tuple[str, float]) -> tuple[float, str]:
