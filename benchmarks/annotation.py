@@ -93,7 +93,7 @@ class Case:
 
 
 def judge(case: Case, person: Person) -> dict[str, Any]:
-    """How many pictures are annotated at the precision wanted, at what cost, how well calibrated."""
+    """How many pictures are annotated at the precision wanted, and at what cost."""
     evidence = person.evidence(case.ids, case.words)
     known = np.flatnonzero(person.is_labeled)
     learned = learn_propagation(case.rows[known], evidence, case.clustering)

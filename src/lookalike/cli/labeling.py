@@ -113,16 +113,17 @@ def add(
         detail = {"label": word, "cluster": cluster, "clusters": clusters}
         statements = [Statement(image_id, word, said) for image_id, said in holds.items()]
         action = opened.catalog.knowledge.annotations.add("label", detail, statements)
+    shown = [image_id for image_id, said in holds.items() if said]
     content = {
         "action": action,
         "label": word,
-        "ids": [image_id for image_id, said in holds.items() if said],
+        "ids": shown,
         "not_ids": [image_id for image_id, said in holds.items() if not said],
     }
     show_result(
         as_json,
         content,
-        lambda: say(f"{word}: {len(content['ids'])} pictures, not {len(content['not_ids'])}"),
+        lambda: say(f"{word}: {len(shown)} pictures, not {len(holds) - len(shown)}"),
     )
     return 0
 

@@ -122,6 +122,9 @@ def search(
     sheet: Annotated[
         Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
+    save_as: Annotated[
+        str | None, option("--save-as", metavar="NAME", help="Keep the search; see `saved`.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Find the pictures of a collection that are most like the given ones, or fit given words.
@@ -130,10 +133,13 @@ def search(
     """
     from lookalike.asking import answer, draw_answer, make_query  # noqa: PLC0415 - --help is fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.keeping import save_search  # noqa: PLC0415
 
     query = make_query(images, ids, not_images, not_ids, read_weights(weights), order, texts)
-    with Collection.open(collection) as opened:
+    with Collection.open(collection, writable=save_as is not None) as opened:
         found = answer(opened, query, k)
+        if save_as is not None:
+            save_search(opened, save_as, query, k)
         if sheet is not None:
             draw_answer(opened, query, found, sheet)
     show_result(as_json, found, lambda: show_hits(found))

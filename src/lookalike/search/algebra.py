@@ -65,7 +65,10 @@ def union(left: ResultList, right: ResultList) -> ResultList:
     first, second = left.by_id(), right.by_id()
     lowest = -np.inf
     return ResultList.of(
-        {each: max(first.get(each, lowest), second.get(each, lowest)) for each in {**first, **second}}
+        {
+            each: max(first.get(each, lowest), second.get(each, lowest))
+            for each in {**first, **second}
+        }
     )
 
 
@@ -144,7 +147,9 @@ class _Parser:
             if match is None:
                 start = place + len(text[place:]) - len(text[place:].lstrip())
                 raise self._broken(start, "a quote is not closed")
-            self._words.append((match.group(1) or match.group(2), match.start(match.lastindex or 0)))
+            self._words.append(
+                (match.group(1) or match.group(2), match.start(match.lastindex or 0))
+            )
             place = match.end()
 
     def sum(self) -> ResultList:

@@ -114,7 +114,7 @@ class Taxonomy:
 
     @classmethod
     def from_text(cls, text: str) -> "Taxonomy":
-        """Read a tree from lines, each beneath the nearest line above that is indented less.
+        r"""Read a tree from lines, each beneath the nearest line above that is indented less.
 
         Empty lines and lines that begin with `#` are left out.
 
@@ -122,7 +122,7 @@ class Taxonomy:
             UsageError: If the tree makes no sense; the message names the line or the subject.
 
         Example:
-            >>> Taxonomy.from_text("animal\\n  dog\\n  cat\\n").children("animal")
+            >>> Taxonomy.from_text("animal\n  dog\n  cat\n").children("animal")
             ['dog', 'cat']
         """
         nodes: list[tuple[str, str | None]] = []
