@@ -34,7 +34,7 @@ from lookalike.datasets.scenes import write_scenes
 from lookalike.evaluation.truth import GroundTruth, ground_truth
 from lookalike.judging import ids_by_hash
 from lookalike.models import default_model
-from lookalike.search.annotation import DEFAULT_ALPHA, Evidence, learn_propagation
+from lookalike.search.annotation import Evidence, learn_propagation
 from lookalike.search.clusters import make_clusters
 from lookalike.search.labeling import rank_clusters
 from lookalike.search.reliability import reliability
@@ -116,6 +116,7 @@ def judge(case: Case, person: Person) -> dict[str, Any]:
         "calibration_error_of_others": reliability(probabilities, truth).error,
         "calibration_error_foreseen": measured.error if measured else None,
         "softness": learned.softness,
+        "alpha": learned.alpha,
     }
 
 
@@ -197,7 +198,7 @@ def run(dataset: Dataset, folder: Path, options: argparse.Namespace) -> dict[str
     result: dict[str, Any] = {"k": options.k, "shown": options.shown, "checked": options.checked}
     for seed in options.seeds:
         case = open_case(dataset, folder, options.k, seed)
-        result |= {"pictures": len(case.ids), "words": len(case.words), "alpha": DEFAULT_ALPHA}
+        result |= {"pictures": len(case.ids), "words": len(case.words)}
         chosen = by_clusters(case, seed, options.shown, options.checked, is_random=False)
         anyhow = by_clusters(case, seed, options.shown, options.checked, is_random=True)
         budgets = [row["entries"] for row in chosen]

@@ -10,13 +10,12 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -29,6 +28,8 @@ from lookalike.progress import SILENT, Progress, Task
 from lookalike.storage.records import ImageRecord
 
 Target: TypeAlias = Literal["paths", "csv", "json", "zip", "npy", "parquet"]
+
+Sink: TypeAlias = Callable[[bytes], object]
 
 PAGE: Final = 512
 """Pictures at a time."""
@@ -82,7 +83,7 @@ def export(
     collection: Collection,
     selected: Selected,
     target: Target,
-    out: Path | None,
+    out: Path | Sink,
     *,
     descriptor: str = "content",
     is_null: bool = False,
@@ -96,7 +97,7 @@ def export(
         target: `paths`, one a line as bytes; `csv` and `json`, what is known of each; `zip`, the
             originals with a manifest; `npy`, embeddings and, beside them, ids; `parquet`, both in
             one.
-        out: File to write; `None` writes lists to standard output.
+        out: File to write; for lists also a function that is given their bytes, piece by piece.
         descriptor: Whose embeddings.
         is_null: Whether a zero byte ends each of the `paths`, which may hold line breaks.
         progress: Told of every picture.
@@ -107,23 +108,23 @@ def export(
         MissingExtraError: If Parquet is wanted and `pyarrow` is not installed.
         EnvironmentFault: If it cannot be written.
     """
-    if out is None and target not in ("paths", "csv", "json"):
+    if not isinstance(out, Path) and target not in ("paths", "csv", "json"):
         raise UsageError(f"{target} needs a file; name it with --out")
-    if out is not None and out.is_dir():
+    if isinstance(out, Path) and out.is_dir():
         raise UsageError(f"nothing can be written into {out}, a folder; name a file")
     if target in ("npy", "parquet") and descriptor not in collection.catalog.descriptors:
         known = ", ".join(collection.catalog.descriptors)
         raise UsageError(f"there is no descriptor {descriptor!r}; this collection has: {known}")
-    report = ExportReport(target, [] if out is None else [str(out)], len(selected.ids))
+    report = ExportReport(target, [str(out)] if isinstance(out, Path) else [], len(selected.ids))
     with progress.task("Exporting", len(selected.ids)) as task:
-        if target in ("paths", "csv", "json"):
+        if target in ("paths", "csv", "json") or not isinstance(out, Path):
             _write_list(collection, selected, target, out, b"\0" if is_null else b"\n", task)
-        elif out is not None and target == "zip":
+        elif target == "zip":
             write_atomically(out, lambda path: _write_zip(collection, selected, path, report, task))
-        elif out is not None and target == "npy":
+        elif target == "npy":
             written = _write_npy(collection, selected, out, descriptor, task)
             report.files = [str(path) for path in written]
-        elif out is not None:
+        else:
             _check_parquet()
             write_atomically(
                 out, lambda path: _write_parquet(collection, selected, path, descriptor, task)
@@ -140,22 +141,19 @@ def _write_list(
     collection: Collection,
     selected: Selected,
     target: str,
-    out: Path | None,
+    out: Path | Sink,
     end: bytes,
     task: Task,
 ) -> None:
-    def write(file: IO[bytes]) -> None:
-        for piece in _pieces(collection, selected, target, end, task):
-            file.write(piece)
-
-    if out is None:
-        write(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+    pieces = _pieces(collection, selected, target, end, task)
+    if not isinstance(out, Path):
+        for piece in pieces:
+            out(piece)
         return
 
     def write_file(path: Path) -> None:
         with path.open("wb") as file:
-            write(file)
+            file.writelines(pieces)
 
     write_atomically(out, write_file)
 

@@ -9,7 +9,7 @@ from lookalike.cli.root import SOME_FAILED, app, show_result
 from lookalike.errors import UsageError
 from lookalike.options import LARGEST_RANK, SETTINGS, CollectionPath, Json, examples, option
 from lookalike.showing import MOST_SHOWN, show_hits
-from lookalike.terminal import Bars, say, show_table
+from lookalike.terminal import Bars, say, show_table, write_bytes
 
 saved = typer.Typer(
     help="Searches that were kept.",
@@ -175,7 +175,7 @@ def export(
             opened,
             selected,
             to,
-            out,
+            write_bytes if out is None else out,
             descriptor=descriptor,
             is_null=null,
             progress=Bars(),

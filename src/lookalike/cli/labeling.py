@@ -175,8 +175,9 @@ def propagate(
     collection: CollectionPath,
     clusters: Clustering = "content",
     alpha: Annotated[
-        float, option("--alpha", help="Smoothing: pictures of each word known beforehand.")
-    ] = 0.1,
+        float | None,
+        option("--alpha", show_default="chosen", help="Pictures of each word known beforehand."),
+    ] = None,
     plot: Annotated[
         Path | None, option("--plot", help="Draw how far probabilities can be trusted (PNG).")
     ] = None,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings, Ids, normalize
@@ -39,8 +39,9 @@ from lookalike.storage.annotations import Statement
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.clusterings import StoredClustering
 
-SOFTNESS: Final = (0.1, 0.15, 0.2, 0.3, 0.45, 0.7)
-"""Values of `s` that are tried; the one with the smallest loss on labeled pictures is taken."""
+SOFTNESS: Final = (0.15, 0.2, 0.25, 0.3, 0.35, 0.45, 0.6)
+ALPHAS: Final = (0.003, 0.01, 0.03, 0.1, 0.3)
+"""Values of `s` and `α` that are tried; those with the smallest loss on labeled pictures win."""
 
 LEAST_STORED: Final = 0.05
 """Lower probabilities are not stored."""
@@ -49,7 +50,8 @@ LEAST_CHECKED: Final = 20
 """From so many checked pictures on, only these calibrate: they were drawn at random, and those
 nearest to a center are easier than the others."""
 
-DEFAULT_ALPHA: Final = 0.1
+_MOST_JUDGES: Final = 2_000
+"""Labeled pictures by which is chosen and calibrated at most, evenly spaced."""
 
 Table = Float64[ndarray, "items words"]
 
@@ -80,6 +82,7 @@ class Propagation:
         words: All words.
         of_clusters: `P(w|c)`, one row for each cluster.
         softness: `s`.
+        alpha: `α`.
         calibration: Turns `P(w|x)` into a probability that can be trusted.
         measured: How well it is calibrated, on pictures that did not take part in calibrating.
         calibrated_on: Labeled pictures that calibrated, and what kind.
@@ -89,6 +92,7 @@ class Propagation:
     words: tuple[str, ...]
     of_clusters: Float64[ndarray, "clusters words"]
     softness: float
+    alpha: float
     calibration: Sigmoid
     measured: Reliability | None
     calibrated_on: Mapping[str, Any]
@@ -104,6 +108,7 @@ class Propagation:
             "clustering": self.clustering.name,
             "words": list(self.words),
             "softness": self.softness,
+            "alpha": self.alpha,
             "calibrated_on": dict(self.calibrated_on),
             "expected_calibration_error": self.measured and self.measured.error,
         }
@@ -132,18 +137,22 @@ def words_of_clusters(
 
 
 def left_out(
-    shares: Float64[ndarray, "items clusters"], holds: Bool[ndarray, "items words"], alpha: float
-) -> Table:
-    """Return `P(w|x)` of each labeled picture by what is known of the others alone.
+    shares: Float64[ndarray, "items clusters"],
+    holds: Bool[ndarray, "items words"],
+    alpha: float,
+    judges: Int64[ndarray, " judges"],
+) -> Float64[ndarray, "judges words"]:
+    """Return `P(w|x)` of the labeled pictures in `judges`, each by what the others say alone.
 
     Its own share is taken from every count, which gives exactly what leaving it out would.
     """
     n_words = holds.shape[1] + 1
     joint, total = shares.T @ holds, shares.sum(axis=0)
-    found = np.empty(holds.shape, np.float64)
-    for row, (share, shown) in enumerate(zip(shares, holds, strict=True)):
-        others = joint - share[:, None] * shown
-        found[row] = share @ ((others + alpha) / (total - share + alpha * n_words)[:, None])
+    found = np.empty((len(judges), holds.shape[1]), np.float64)
+    for place, row in enumerate(judges.tolist()):
+        others = joint - shares[row, :, None] * holds[row]
+        rest = total - shares[row] + alpha * n_words
+        found[place] = (shares[row] / rest) @ (others + alpha)
     return found
 
 
@@ -171,7 +180,10 @@ def gather_evidence(statements: Sequence[Statement]) -> Evidence:
 
 
 def learn_propagation(
-    rows: Embeddings, evidence: Evidence, clustering: StoredClustering, alpha: float = DEFAULT_ALPHA
+    rows: Embeddings,
+    evidence: Evidence,
+    clustering: StoredClustering,
+    alpha: float | None = None,
 ) -> Propagation:
     """Work out how words follow from clusters, and how far that can be trusted.
 
@@ -179,42 +191,52 @@ def learn_propagation(
         rows: Unit embeddings of the labeled images.
         evidence: What a person said of them.
         clustering: The clusters.
-        alpha: `α`, pictures of each word that every cluster is thought to hold beforehand.
+        alpha: `α`, pictures of each word that every cluster is thought to hold beforehand; `None`
+            tries `ALPHAS`.
 
     Raises:
         UsageError: If `alpha` is not above 0.
     """
-    if not 0 < alpha < np.inf:
+    if alpha is not None and not 0 < alpha < np.inf:
         raise UsageError(f"alpha must be a number above 0, not {alpha:g}")
-    judges = evidence.is_checked
-    if judges.sum() < LEAST_CHECKED:
-        judges = np.ones(len(rows), bool)
+    judges, kind = _judges(evidence)
     truth = evidence.holds[judges]
-    losses = {}
+    tried = {}
     for softness in SOFTNESS:
         shares = soft_assignment(rows, clustering, softness)
-        losses[softness] = log_loss(left_out(shares, evidence.holds, alpha)[judges], truth)
-    softness = min(losses, key=lambda value: (losses[value], value))
+        for smoothing in ALPHAS if alpha is None else (alpha,):
+            raw = left_out(shares, evidence.holds, smoothing, judges)
+            tried[softness, smoothing] = log_loss(raw, truth)
+    softness, smoothing = min(tried, key=lambda pair: (tried[pair], pair))
     shares = soft_assignment(rows, clustering, softness)
-    raw = left_out(shares, evidence.holds, alpha)[judges]
+    raw = left_out(shares, evidence.holds, smoothing, judges)
     is_enough = len(truth) >= LEAST_CHECKED
-    kind = "checked" if evidence.is_checked.sum() >= LEAST_CHECKED else "labeled"
     return Propagation(
         clustering,
         evidence.words,
-        words_of_clusters(shares, evidence.holds, alpha),
+        words_of_clusters(shares, evidence.holds, smoothing),
         softness,
+        smoothing,
         fit_sigmoid(raw, truth) if is_enough else Sigmoid(1.0, 0.0),
         reliability(cross_fitted(raw, truth), truth) if is_enough else None,
         {"pictures": len(truth) if is_enough else 0, "kind": kind if is_enough else "none"},
     )
 
 
+def _judges(evidence: Evidence) -> tuple[Int64[ndarray, " judges"], str]:
+    """Choose the labeled pictures to calibrate on, and say of what kind they are."""
+    checked = np.flatnonzero(evidence.is_checked)
+    is_enough = len(checked) >= LEAST_CHECKED
+    judges = checked if is_enough else np.arange(len(evidence.ids))
+    step = max(1, -(-len(judges) // _MOST_JUDGES))
+    return judges[::step].astype(np.int64), "checked" if is_enough else "labeled"
+
+
 def propagate(
     catalog: Catalog,
     clustering: str,
     *,
-    alpha: float = DEFAULT_ALPHA,
+    alpha: float | None = None,
     progress: Progress = SILENT,
 ) -> Propagation:
     """Give every image the probabilities of all words, with provenance `propagated`.

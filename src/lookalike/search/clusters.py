@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings, Ids, normalize
@@ -306,7 +306,7 @@ def cluster_tree(stored: StoredClustering, views: Sequence[ClusterView]) -> dict
 
 
 def nearest_centers(
-    rows: Embeddings, centers: Embeddings
+    rows: Embeddings, centers: Float32[ndarray, "clusters dim"]
 ) -> tuple[Int64[ndarray, " items"], Float64[ndarray, " items"]]:
     """Return the nearest center of each unit row and the cosine to it; of equals the first."""
     similarities = rows @ centers.T
@@ -326,7 +326,10 @@ def _sample_size(k: int) -> int:
 
 
 def _assign_all(
-    catalog: Catalog, descriptor: str, centers: Embeddings, progress: Progress
+    catalog: Catalog,
+    descriptor: str,
+    centers: Float32[ndarray, "clusters dim"],
+    progress: Progress,
 ) -> Members:
     parts = []
     with progress.task("Assigning to clusters", catalog.n_images) as task:
@@ -337,7 +340,7 @@ def _assign_all(
     return Members(ids, clusters, similarities)
 
 
-def _spreads(members: Members, k: int) -> Float64[ndarray, " items"]:
+def _spreads(members: Members, k: int) -> Float64[ndarray, " clusters"]:
     """Mean squared distance to the center; clusters of one image take the median of all."""
     totals = np.bincount(members.clusters, 2 - 2 * members.similarities, minlength=k)
     spreads = totals / np.bincount(members.clusters, minlength=k)

@@ -9,7 +9,6 @@ from numpy import ndarray
 
 from lookalike.arrays import Ids
 from lookalike.search.annotation import (
-    DEFAULT_ALPHA,
     Evidence,
     gather_evidence,
     words_of_clusters,
@@ -87,6 +86,8 @@ def next_exemplars(catalog: Catalog, clustering: str, cluster: int, n: int) -> I
     return np.array([image for image in near if image not in labeled][:n], np.int64)
 
 
+_ALPHA: Final = 0.1
+
 _NO_EVIDENCE: Final = Evidence(np.empty(0, np.int64), (), np.empty((0, 0), bool), np.empty(0, bool))
 
 
@@ -109,7 +110,7 @@ def rank_clusters(
     )
     shares = np.zeros((len(ours), n_clusters))
     shares[np.arange(len(ours)), members.clusters[theirs]] = 1.0
-    table = words_of_clusters(shares, evidence.holds[ours], DEFAULT_ALPHA)
+    table = words_of_clusters(shares, evidence.holds[ours], _ALPHA)
     n_labeled = shares.sum(axis=0).astype(np.int64)
     entropy = _entropy(table)
     left = np.bincount(members.clusters, minlength=n_clusters) - n_labeled

@@ -9,7 +9,7 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings, Ids, normalize
@@ -26,6 +26,8 @@ _DIMENSIONS: Final = 50
 _PERPLEXITY: Final = 30.0
 _NEIGHBORS: Final = 5
 _FEW: Final = 10
+_EQUAL: Final = 1e-6
+"""Embeddings that differ by less are equal."""
 _BLOCK: Final = 1024
 _JUDGED: Final = 2_000
 
@@ -107,18 +109,12 @@ def place_new(catalog: Catalog, name: str, *, progress: Progress = SILENT) -> in
 
 def embed_together(rows: Embeddings, seed: int = 0) -> Points:
     """Return a place for each unit row, across and down from 0 to 1."""
-    from sklearn.decomposition import PCA  # noqa: PLC0415 - takes a second to load
-    from sklearn.manifold import TSNE  # noqa: PLC0415
+    from sklearn.manifold import TSNE  # noqa: PLC0415 - takes a second to load
 
     n = len(rows)
-    if n < 3:
-        return np.linspace([0.25, 0.5], [0.75, 0.5], n) if n > 1 else np.full((n, 2), 0.5)
-    dims = min(_DIMENSIONS, n - 1, rows.shape[1])
-    reduced = PCA(max(2, dims) if rows.shape[1] > 1 else 1, svd_solver="full").fit_transform(
-        rows.astype(np.float64)
-    )
-    if n < _FEW or reduced.shape[1] < 2:
-        return _unit_square(np.pad(reduced, ((0, 0), (0, 1)))[:, :2])
+    reduced = _principal_components(rows.astype(np.float64))
+    if n < _FEW or reduced.std() < _EQUAL:
+        return _unit_square(np.pad(reduced, ((0, 0), (0, 2)))[:, :2])
     embedding = TSNE(
         perplexity=min(_PERPLEXITY, (n - 1) / 3),
         init="pca",
@@ -128,7 +124,11 @@ def embed_together(rows: Embeddings, seed: int = 0) -> Points:
     return _unit_square(embedding.astype(np.float64))
 
 
-def place(rows: Embeddings, guides: Embeddings, points: Points) -> Points:
+def place(
+    rows: Embeddings,
+    guides: Float32[ndarray, "guides dim"],
+    points: Float64[ndarray, "guides 2"],
+) -> Points:
     """Place each unit row by the guides that it is most like; see `place_new`.
 
     Example:
@@ -201,10 +201,20 @@ def _places(ascending: Ids, wanted: Ids) -> Int64[ndarray, " items"]:
     return np.searchsorted(ascending, wanted)
 
 
+def _principal_components(rows: Float64[ndarray, "items dim"]) -> Float64[ndarray, "items _"]:
+    """Coordinates along the directions of largest variance, each with its largest entry above 0."""
+    centered = rows - rows.mean(axis=0)
+    left, lengths, _ = np.linalg.svd(centered, full_matrices=False)
+    components: ndarray = (left * lengths)[:, :_DIMENSIONS]
+    largest = np.abs(components).argmax(axis=0)
+    components = components * np.where(components[largest, range(len(largest))] < 0, -1, 1)
+    return components
+
+
 def _unit_square(points: Float64[ndarray, "items 2"]) -> Points:
     """Move and scale to the unit square, in the same proportions, with a small margin."""
     low, high = points.min(axis=0), points.max(axis=0)
-    span = float(max((high - low).max(), 1e-12))
+    span = float(max((high - low).max(), _EQUAL))
     centered = (points - (low + high) / 2) / span
     scaled: ndarray = 0.5 + 0.96 * centered
     return scaled

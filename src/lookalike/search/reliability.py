@@ -85,14 +85,23 @@ def reliability(
 def fit_sigmoid(probabilities: Table, truth: Bool[ndarray, "items words"]) -> Sigmoid:
     """Return the sigmoid that makes the log loss on these probabilities smallest.
 
-    Where only one of true and false occurs, it changes nothing.
+    What is true counts as `(n₊ + 1) / (n₊ + 2)` and what is not as `1 / (n₋ + 2)`, as Platt does,
+    so that a few labels never make anything certain. Where only one of true and false occurs, it
+    changes nothing.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - takes a second to load
 
     target = truth.ravel()
     if target.all() or not target.any():
         return Sigmoid(1.0, 0.0)
-    fitted = LogisticRegression(C=100.0).fit(_logit(probabilities).reshape(-1, 1), target)
+    n_true, n_false = int(target.sum()), int((~target).sum())
+    soft = np.where(target, (n_true + 1) / (n_true + 2), 1 / (n_false + 2))
+    logits = _logit(probabilities).reshape(-1, 1)
+    fitted = LogisticRegression(C=1e4).fit(
+        np.concatenate([logits, logits]),
+        np.repeat([True, False], len(logits)),
+        sample_weight=np.concatenate([soft, 1 - soft]),
+    )
     slope = float(fitted.coef_[0, 0])
     return Sigmoid(slope, float(fitted.intercept_[0])) if slope > 0 else Sigmoid(1.0, 0.0)
 

@@ -25,6 +25,9 @@ PAGE: Final = 4096
 _PICTURES_PER_LABEL: Final = 200
 """Images by which a label is placed."""
 
+_LEAST_ALIKE: Final = 0.3
+"""Similarity from which on a place is proposed."""
+
 COCO: Final[Mapping[str, str]] = {
     "person": "person",
     "vehicle": "bicycle car motorcycle airplane bus train truck boat",
@@ -290,8 +293,8 @@ class Proposal:
 
     Attributes:
         label: A label that the tree does not know.
-        parent: Node to put it beneath; `None` if nothing in the tree has pictures.
-        like: The label there that looks most alike.
+        parent: Node to put it beneath; `None` if nothing in the tree looks like it.
+        like: The label there that looks most alike; `None` if none there has pictures.
         similarity: Cosine of the mean embeddings of both.
     """
 
@@ -321,11 +324,11 @@ def propose_places(
         if label in taxonomy.parents:
             continue
         likes = [(float(units[label] @ units[p]), p) for p in placed] if label in units else []
-        if likes:
-            similarity, like = max(likes)
+        similarity, like = max(likes, default=(0.0, ""))
+        if similarity >= _LEAST_ALIKE:
             proposals.append(Proposal(label, taxonomy.parents[like], like, similarity))
         else:
-            proposals.append(Proposal(label, None, None, 0.0))
+            proposals.append(Proposal(label, None, like or None, similarity))
     return sorted(proposals, key=lambda each: (-each.similarity, each.label))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
-from lookalike.arrays import Embeddings, Ids
+from lookalike.arrays import Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage.database import Database
@@ -48,8 +48,8 @@ class StoredClustering:
     name: str
     descriptor: str
     facts: Mapping[str, Any]
-    centers: Embeddings
-    spreads: Float64[ndarray, " items"]
+    centers: Float32[ndarray, "clusters dim"]
+    spreads: Float64[ndarray, " clusters"]
 
 
 class Clusterings:
