@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import Int64
+from numpy import ndarray
 from PIL import Image, ImageOps
 
 from lookalike.arrays import Pixels
@@ -129,12 +131,19 @@ def draw_map(collection: Collection, name: str, file: Path, *, cells: int | None
     check_drawable(file)
     points = collection.catalog.knowledge.maps.points(name)
     side = cells or grid_of(len(points.ids))
-    shown, _ = snap_to_grid(points, side, side)
+    shown = _trimmed(snap_to_grid(points, side, side)[0])
     edge = max(16, min(_CELL, _LARGEST_MAP // side))
-    canvas = Image.new("RGB", (side * edge, side * edge), PAPER)
+    canvas = Image.new("RGB", (shown.shape[1] * edge, shown.shape[0] * edge), PAPER)
     for (row, column), image_id in np.ndenumerate(shown):
         if image_id >= 0:
             pixels = picture_or_blank(collection, int(image_id), longer_side=2 * edge)
             tile = ImageOps.fit(Image.fromarray(pixels), (edge - 2, edge - 2))
             canvas.paste(tile, (column * edge + 1, row * edge + 1))
     write_atomically(file, sheet_png(np.asarray(canvas)))
+
+
+def _trimmed(shown: Int64[ndarray, "rows columns"]) -> Int64[ndarray, "kept_rows kept_columns"]:
+    """Leave out rows and columns at the edges in which no picture lies."""
+    held = shown >= 0
+    rows, columns = np.flatnonzero(held.any(axis=1)), np.flatnonzero(held.any(axis=0))
+    return shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -108,7 +108,7 @@ def clusters(
     context_settings=SETTINGS,
     epilog=examples(
         "lookalike map photos.lookalike --sheet map.png",
-        "lookalike map photos.lookalike --descriptor layout --sheet layout.png --cells 30",
+        "lookalike map photos.lookalike --descriptor layout --sheet layout.png",
         "lookalike map photos.lookalike --json   (places of all pictures)",
     ),
 )

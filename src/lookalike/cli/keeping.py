@@ -137,7 +137,7 @@ def combine(
 @app.command(
     context_settings=SETTINGS,
     epilog=examples(
-        "lookalike export photos.lookalike --to paths | xargs -d '\\n' ls",
+        "lookalike export photos.lookalike --to paths --saved beach",
         "lookalike export photos.lookalike --saved beach --to zip --out beach.zip",
         "lookalike export photos.lookalike --to npy --out embeddings.npy",
     ),
