@@ -3,7 +3,8 @@
     LOOKALIKE_DATA=… python -m benchmarks.annotation --out docs/results/annotation.json
 
 Pictures of `corel` (themes as words; the measured half, which the shipped model did not learn
-from) and generated scenes (things as words) are indexed by the shipped model and clustered. A
+from) and generated scenes (things as words) are indexed by the shipped model and clustered; scenes
+also by a network that learned from other scenes, such as `demo` makes (`--model`). A
 simulated person looks at some pictures of a cluster and names every word that at least half of them
 show: one entry for each word, and one more for each of them that does not show it. Words that
 fewer show are missed, as by a person in a hurry. The person also names all words of some pictures
@@ -177,9 +178,9 @@ def by_pictures(case: Case, seed: int, n_checked: int, budgets: list[int]) -> li
     return found
 
 
-def open_case(dataset: Dataset, folder: Path, k: int, seed: int) -> Case:
-    """Index a data set with the shipped model and cluster it."""
-    with Collection.open_or_create(folder, model=default_model()) as opened:
+def open_case(dataset: Dataset, folder: Path, k: int, seed: int, model: Path) -> Case:
+    """Index a data set and cluster it."""
+    with Collection.open_or_create(folder, model=model) as opened:
         if len(opened) == 0:
             opened.add(*dataset.paths, progress=Bars())
         truth: GroundTruth = ground_truth(dataset, ids_by_hash(opened, dataset))
@@ -193,11 +194,13 @@ def open_case(dataset: Dataset, folder: Path, k: int, seed: int) -> Case:
     return Case(truth.ids, rows, truth.labels[:, columns], words, clustering, members)
 
 
-def run(dataset: Dataset, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def run(
+    dataset: Dataset, folder: Path, options: argparse.Namespace, model: Path
+) -> dict[str, Any]:
     """Every way of labeling, for each seed."""
     result: dict[str, Any] = {"k": options.k, "shown": options.shown, "checked": options.checked}
     for seed in options.seeds:
-        case = open_case(dataset, folder, options.k, seed)
+        case = open_case(dataset, folder, options.k, seed, model)
         result |= {"pictures": len(case.ids), "words": len(case.words)}
         chosen = by_clusters(case, seed, options.shown, options.checked, is_random=False)
         anyhow = by_clusters(case, seed, options.shown, options.checked, is_random=True)
@@ -234,23 +237,28 @@ def main() -> None:
     parser.add_argument("--checked", type=int, default=60)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", choices=["corel", "scenes", "other"])
+    parser.add_argument("--model", type=Path, help="model folder learned from scenes")
     parser.add_argument("--folder", type=Path, help="where collections are kept between runs")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result = {}
+    result, shipped = {}, default_model()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         if options.only == "other":
-            run(other_themes(Path(options.data)), folder / "other.lookalike", options)
+            other = other_themes(Path(options.data))
+            run(other, folder / "other.lookalike", options, shipped)
             return
         if options.only != "scenes":
             themes = measured_themes(Path(options.data), None)
-            result["corel"] = run(themes, folder / "corel.lookalike", options)
+            result["corel"] = run(themes, folder / "corel.lookalike", options, shipped)
         if options.only != "corel":
             if not (folder / "scenes").exists():
                 write_scenes(folder / "scenes", 2_000, seed=77)
             scenes = open_dataset(folder / "scenes")
-            result["scenes"] = run(scenes, folder / "scenes.lookalike", options)
+            result["scenes"] = run(scenes, folder / "scenes.lookalike", options, shipped)
+            if options.model:
+                place = folder / "learned.lookalike"
+                result["scenes, learned"] = run(scenes, place, options, options.model)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
