@@ -105,7 +105,7 @@ def judge(case: Case, person: Person) -> dict[str, Any]:
     best = annotated(probabilities, truth, by_truth=True)
     n_known = int((person.holds[known]).any(axis=1).sum())
     measured = learned.measured
-    return {
+    figures = {
         "entries": person.entries,
         "labeled": len(known),
         "annotated": n_known + own["pictures"],
@@ -119,6 +119,7 @@ def judge(case: Case, person: Person) -> dict[str, Any]:
         "softness": learned.softness,
         "alpha": learned.alpha,
     }
+    return {name: _short(value) for name, value in figures.items()}
 
 
 def annotated(probabilities: np.ndarray, truth: np.ndarray, *, by_truth: bool) -> dict[str, Any]:
@@ -194,9 +195,7 @@ def open_case(dataset: Dataset, folder: Path, k: int, seed: int, model: Path) ->
     return Case(truth.ids, rows, truth.labels[:, columns], words, clustering, members)
 
 
-def run(
-    dataset: Dataset, folder: Path, options: argparse.Namespace, model: Path
-) -> dict[str, Any]:
+def run(dataset: Dataset, folder: Path, options: argparse.Namespace, model: Path) -> dict[str, Any]:
     """Every way of labeling, for each seed."""
     result: dict[str, Any] = {"k": options.k, "shown": options.shown, "checked": options.checked}
     for seed in options.seeds:
@@ -211,12 +210,12 @@ def run(
         for way, rows in ways.items():
             print(f"seed {seed}, {way}")
             for row in rows:
-                print("  ", {key: _short(value) for key, value in row.items()})
+                print("  ", row)
     return result
 
 
 def _short(value: Any) -> Any:
-    return round(value, 3) if isinstance(value, float) else value
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def other_themes(data: Path) -> Dataset:

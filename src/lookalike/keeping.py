@@ -90,7 +90,7 @@ def select_for_export(
     if sum((result is not None, saved is not None, bool(ids))) > 1:
         raise UsageError("--from, --saved and --id exclude each other; give one of them")
     if result is not None:
-        return _selected(read_result(_text(result), str(result)))
+        return _selected(read_hits(result))
     if saved is not None:
         return _selected(_operand(collection, SAVED + saved))
     if ids:
@@ -100,7 +100,7 @@ def select_for_export(
 
 def _operand(collection: Collection, name: str) -> ResultList:
     if not name.startswith(SAVED):
-        return read_result(_text(Path(name)), name)
+        return read_hits(Path(name))
     saved = collection.catalog.knowledge.searches.open(name.removeprefix(SAVED))
     hits = collection.search(Query.from_json(saved.query), saved.k)
     found = hits.ids[0] != NO_ID
@@ -121,7 +121,21 @@ def _absolute(examples: tuple[Example, ...]) -> tuple[Example, ...]:
     )
 
 
-def _text(path: Path) -> str:
+def read_hits(path: Path) -> ResultList:
+    """Read the hits of a file that a command wrote with `--json`.
+
+    Raises:
+        UsageError: If it is not there or holds no hits.
+    """
+    return read_result(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file that a person named.
+
+    Raises:
+        UsageError: If it is not there, cannot be read, or is no text.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

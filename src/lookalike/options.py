@@ -100,17 +100,3 @@ def read_numbers(
     if max(numbers) > most:
         raise UsageError(f"{flag} {text!r} contains a number above {most}; give smaller ones")
     return numbers
-
-
-def read_text(path: Path) -> str:
-    """Read a text file that an option names.
-
-    Raises:
-        UsageError: If it is not there, cannot be read, or is no text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no text in UTF-8; give another file") from None

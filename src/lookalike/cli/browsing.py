@@ -5,12 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from lookalike.cli.root import app, show_result
 from lookalike.errors import UsageError
-from lookalike.images.scanning import display_path
 from lookalike.options import (
     SETTINGS,
     CollectionPath,
@@ -19,7 +17,6 @@ from lookalike.options import (
     examples,
     option,
     read_numbers,
-    read_text,
 )
 from lookalike.terminal import Bars, say, show_table
 
@@ -205,10 +202,11 @@ def subjects(
 ) -> int:
     """Browse a collection by subject: a tree over labels, with the number of pictures of each."""
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
+    from lookalike.images.scanning import display_path  # noqa: PLC0415
+    from lookalike.keeping import read_hits, read_text  # noqa: PLC0415
     from lookalike.search import subjects as found  # noqa: PLC0415
-    from lookalike.search.algebra import read_result  # noqa: PLC0415
 
-    ids = None if only is None else np.sort(read_result(read_text(only), str(only)).ids)
+    ids = None if only is None else read_hits(only).ids
     with Collection.open(collection, writable=bool(tree or place)) as opened:
         catalog = opened.catalog
         taxonomy = found.taxonomy_of(catalog)
