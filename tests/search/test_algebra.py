@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.errors import UsageError
@@ -32,6 +32,7 @@ def test_scores_and_order_by_hand():
     assert list(minus(A, B).by_id().items()) == [(1, 3.0)]
 
 
+@settings(max_examples=40, deadline=None)
 @given(results, results, results)
 def test_laws_of_sets_hold(a, b, c):
     assert union(a, b).by_id() == union(b, a).by_id()

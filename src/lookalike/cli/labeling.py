@@ -78,13 +78,15 @@ def next_(
     "add",
     context_settings=SETTINGS,
     epilog=examples(
-        "lookalike label add photos.lookalike beach --cluster 3 --not-id 17",
+        "lookalike label add photos.lookalike beach sea --cluster 3 --not-id 17",
         "lookalike label add photos.lookalike beach --id 4 --id 9",
     ),
 )
 def add(
     collection: CollectionPath,
-    word: Annotated[str, typer.Argument(metavar="LABEL", help="What the pictures show.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="LABEL…", help="All that the pictures show.")
+    ],
     cluster: Annotated[
         int | None, option("--cluster", min=0, help="The pictures that `next` shows of it.")
     ] = None,
@@ -96,7 +98,10 @@ def add(
     ] = 8,
     as_json: Json = False,
 ) -> int:
-    """Give pictures a label: those of a cluster that `next` shows, or single ones."""
+    """Give pictures labels: those of a cluster that `next` shows, or single ones.
+
+    Pictures that have been labeled are passed over the next time that `--cluster` is given.
+    """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.labeling import next_exemplars  # noqa: PLC0415
     from lookalike.storage.annotations import Statement  # noqa: PLC0415
@@ -110,20 +115,22 @@ def add(
         if cluster is not None:
             meant += next_exemplars(opened.catalog, clusters, cluster, exemplars).tolist()
         holds = dict.fromkeys(meant, True) | dict.fromkeys(not_ids, False)
-        detail = {"label": word, "cluster": cluster, "clusters": clusters}
-        statements = [Statement(image_id, word, said) for image_id, said in holds.items()]
+        detail = {"labels": words, "cluster": cluster, "clusters": clusters}
+        statements = [
+            Statement(image_id, word, said) for image_id, said in holds.items() for word in words
+        ]
         action = opened.catalog.knowledge.annotations.add("label", detail, statements)
     shown = [image_id for image_id, said in holds.items() if said]
     content = {
         "action": action,
-        "label": word,
+        "labels": words,
         "ids": shown,
         "not_ids": [image_id for image_id, said in holds.items() if not said],
     }
     show_result(
         as_json,
         content,
-        lambda: say(f"{word}: {len(shown)} pictures, not {len(holds) - len(shown)}"),
+        lambda: say(f"{', '.join(words)}: {len(shown)} pictures, not {len(holds) - len(shown)}"),
     )
     return 0
 

@@ -155,7 +155,7 @@ def _labels(
         "SELECT image_id, name, coalesce(max(CASE provenance WHEN 'person' THEN probability END), "
         "max(probability)) AS believed FROM image_labels "
         f"JOIN labels ON labels.id = label_id WHERE image_id IN ({placeholders(wanted)}) "
-        "GROUP BY image_id, label_id ORDER BY believed DESC, name",
+        "GROUP BY image_id, label_id HAVING believed > 0 ORDER BY believed DESC, name",
         wanted,
     )
     return _grouped((image_id, (name, probability)) for image_id, name, probability in rows)
