@@ -307,10 +307,10 @@ def test_a_newer_catalog_is_refused_with_what_to_do(path):
 
 
 def test_an_older_catalog_is_brought_up_to_date_by_a_writer_only(path, monkeypatch):
-    def m002_add_titles(connection):
+    def add_titles(connection):
         connection.execute("ALTER TABLE images ADD COLUMN title TEXT")
 
-    steps = (*migrations.MIGRATIONS, m002_add_titles)
+    steps = (*migrations.MIGRATIONS, add_titles)
     monkeypatch.setattr(migrations, "MIGRATIONS", steps)
     with pytest.raises(MismatchError, match=r"version \d+, this program reads \d+; .* --repair"):
         Catalog.open(path)
@@ -321,11 +321,11 @@ def test_an_older_catalog_is_brought_up_to_date_by_a_writer_only(path, monkeypat
 
 
 def test_a_failing_step_leaves_the_older_catalog(path, monkeypatch):
-    def m002_fail(connection):
+    def fail(connection):
         connection.execute("ALTER TABLE images ADD COLUMN title TEXT")
         connection.execute("SELECT title FROM nowhere")
 
-    steps = (*migrations.MIGRATIONS, m002_fail)
+    steps = (*migrations.MIGRATIONS, fail)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "MIGRATIONS", steps)
         with pytest.raises(DamagedCollectionError, match="no such table: nowhere"):

@@ -2,7 +2,10 @@
 
 from lookalike.cli import (
     annotating,
+    browsing,
     colors,
+    keeping,
+    labeling,
     learning,
     measuring,
     models,
@@ -15,7 +18,10 @@ from lookalike.cli.root import app
 __all__ = [
     "annotating",
     "app",
+    "browsing",
     "colors",
+    "keeping",
+    "labeling",
     "learning",
     "measuring",
     "models",

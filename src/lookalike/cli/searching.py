@@ -261,6 +261,9 @@ def search(
     sheet: Annotated[
         Path | None, option("--sheet", help="Also draw the hits into this PNG file.")
     ] = None,
+    save_as: Annotated[
+        str | None, option("--save-as", metavar="NAME", help="Keep the search; see `saved`.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Find the pictures of a collection that are most like the given ones, or fit what is asked.
@@ -271,6 +274,7 @@ def search(
     from lookalike.asking_words import in_words  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.drawn_files import DrawnParts  # noqa: PLC0415
+    from lookalike.keeping import save_search  # noqa: PLC0415
     from lookalike.region_asking import read_composition, with_boxes  # noqa: PLC0415
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
@@ -280,7 +284,7 @@ def search(
     drawn = DrawnParts(colors, painted_colors, sketch, texture, shape)
     seen = None if keep_seen is None else not keep_seen
     marked = Said(make_marks(liked, disliked, loved, hated), undo, method, seen)
-    with Collection.open(collection) as opened:
+    with Collection.open(collection, writable=save_as is not None) as opened:
         said = in_words(opened, texts, words, filter_, synonyms)
         positives = with_boxes(make_examples(images, urls, ids, said.texts), boxes)
         negatives = make_examples(not_images, not_urls, not_ids, not_texts)
@@ -313,6 +317,8 @@ def search(
         found = answer(opened, asked, k)
         if save is not None:
             save_query(query, save)
+        if save_as is not None:
+            save_search(opened, save_as, query, k)
         if sheet is not None:
             draw_answer(opened, asked, found, sheet)
         if session is not None:

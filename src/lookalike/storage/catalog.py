@@ -15,6 +15,7 @@ from lookalike.storage import chosen, database, migrations, reading, vectors, wr
 from lookalike.storage.chosen import ChosenDescriptors
 from lookalike.storage.descriptions import Descriptions
 from lookalike.storage.filtering import Filtering
+from lookalike.storage.knowledge import Knowledge
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
 from lookalike.storage.regions import RegionStore
 from lookalike.storage.vectors import StoredRow
@@ -40,10 +41,12 @@ class Catalog:
         descriptions: What people, data sets and files say of images.
         words: The full-text index of all that.
         filters: Finds images by it.
+        knowledge: Clusters, annotations, maps, subjects and saved searches.
     """
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
+        self.knowledge: Final = Knowledge(opened)
         self._run: int | None = None
         self.descriptions: Final = Descriptions(opened)
         self.words: Final = WordIndex(opened)

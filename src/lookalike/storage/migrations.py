@@ -12,7 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
-from lookalike.storage import descriptions, regions, words
+from lookalike.storage import descriptions, knowledge, regions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -23,6 +23,11 @@ def m001_images_files_embeddings_labels(connection: sqlite3.Connection) -> None:
     """Make the tables of the first version."""
     for statement in _FIRST_TABLES:
         connection.execute(statement)
+
+
+def m005_knowledge(connection: sqlite3.Connection) -> None:
+    """Make the tables of clusters, annotations, maps, subjects and saved searches."""
+    knowledge.create_tables(connection)
 
 
 _FIRST_TABLES: Final = (
@@ -128,6 +133,7 @@ MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m002_chosen_descriptors,
     m003_words_descriptions_attributes,
     m004_regions,
+    m005_knowledge,
 )
 
 

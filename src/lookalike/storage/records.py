@@ -179,7 +179,8 @@ class ImageRecord:
         height: Pixels, after orientation.
         format: Name of the file format.
         paths: All files that hold it, ascending; at least one.
-        labels: Names and probabilities that the model predicts, most probable first.
+        labels: Names and probabilities above 0, most probable first; what a person says counts
+            before what was propagated or predicted.
     """
 
     id: int
