@@ -12,6 +12,7 @@ from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.storage import database, migrations, reading, vectors, writing
+from lookalike.storage.duplicates import DuplicateStore
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
 
 PAGE_SIZE: Final = 8192
@@ -33,6 +34,7 @@ class Catalog:
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
+        self.duplicates: Final = DuplicateStore(opened)
         self._run: int | None = None
         with opened.reading() as connection:
             self._descriptors = reading.descriptors(connection)

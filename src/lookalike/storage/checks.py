@@ -11,12 +11,12 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import vectors, writing
+from lookalike.storage import duplicates, vectors, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "image", "file", "model", "index", "thumbnails"
+    "catalog", "embedding", "fingerprint", "image", "file", "model", "index", "thumbnails"
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -49,6 +49,8 @@ class Findings:
         lost: Images that files refer to and that are not there.
         unheld: Images that no file holds.
         strays: Descriptors that have embeddings of images that are not there.
+        marred: Images whose fingerprint is changed.
+        has_stray_prints: Whether there are fingerprints of images that are not there.
     """
 
     malformed: list[str] = field(default_factory=list)
@@ -57,6 +59,8 @@ class Findings:
     lost: list[int] = field(default_factory=list)
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    marred: list[int] = field(default_factory=list)
+    has_stray_prints: bool = False
 
 
 def check_catalog(
@@ -93,6 +97,7 @@ def _examine(
         "SELECT hex(hash), count(*) FROM images NOT INDEXED GROUP BY hash HAVING count(*) > 1"
     )
     found.dangling += [f"content {content} is stored {n} times" for content, n in doubles]
+    found.marred = duplicates.damaged(connection)
     for name, dim in descriptors.items():
         for rows in _pages(connection, name):
             found.damaged += [(name, image) for image in vectors.damaged(rows, name, dim)]
@@ -107,6 +112,8 @@ def _find_dangling(connection: sqlite3.Connection, found: Findings) -> None:
         descriptor = vectors.descriptor_of(table)
         if descriptor is not None:
             strays.add(descriptor)
+        elif table == duplicates.TABLE:
+            found.has_stray_prints = True
         elif (table, parent) == ("files", "images"):
             lost.update(_column(connection, "SELECT image_id FROM files WHERE id = ?", row_id))
         else:
@@ -121,6 +128,11 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             for name, image in found.damaged
         ]
         + [f"there are {name} embeddings of images that are not there" for name in found.strays],
+        "fingerprint": [
+            f"the fingerprint of image {image} ({_first_path(connection, image)}) is damaged"
+            for image in found.marred
+        ]
+        + ["there are fingerprints of images that are not there"] * found.has_stray_prints,
         "file": [
             f"{_first_path(connection, image)} is said to hold image {image}, which is not there"
             for image in found.lost
@@ -132,6 +144,7 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
 def _repair(connection: sqlite3.Connection, found: Findings) -> None:
     for name in found.strays:
         vectors.delete_strays(connection, name)
+    duplicates.delete_damaged(connection, found.marred)
     images = {image for _, image in found.damaged} | {*found.lost, *found.unheld}
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)

@@ -12,6 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
+from lookalike.storage import duplicates
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -93,8 +94,16 @@ _FIRST_TABLES: Final = (
     ) STRICT""",
 )
 
+
+
+def m002_fingerprints_and_decisions(connection: sqlite3.Connection) -> None:
+    """Make the tables of near-duplicates; the next `index` fills in the fingerprints."""
+    duplicates.create_tables(connection)
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
+    m002_fingerprints_and_decisions,
 )
 
 

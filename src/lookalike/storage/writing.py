@@ -11,7 +11,7 @@ from typing import Final
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
-from lookalike.storage import reading, vectors
+from lookalike.storage import duplicates, reading, vectors
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
@@ -66,6 +66,9 @@ def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str
     for name, rows in packed.items():
         vectors.insert(connection, name, [row for row in rows if row[0] in new])
     _insert_labels(connection, [image for image in new.values() if image.labels])
+    duplicates.insert(
+        connection, ((hash_, image.fingerprint) for hash_, image in new.items() if image.fingerprint)
+    )
     failpoint("storage.commit.embeddings")
     _note_loose(connection, [file.path for file in batch.files])
     n_changed = _upsert_files(connection, batch.files)
