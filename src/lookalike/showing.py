@@ -43,6 +43,31 @@ def show_hits(found: Mapping[str, Any]) -> None:
     show_table(("rank", "id", "score", *names, "path"), rows)
 
 
+def show_duplicates(found: Mapping[str, Any]) -> None:
+    """Show groups of near-duplicates, each with what to keep first."""
+    rows = [
+        (
+            number,
+            "keep" if member["id"] == group["keep"] else group["kind"],
+            member["id"],
+            member["bits"],
+            "" if member["score"] is None else f"{member['score']:.1f}",
+            f"{member['width']}×{member['height']} {member['format']}",
+            member["paths"][0],
+            group["reason"] if member["id"] == group["keep"] else "",
+        )
+        for number, group in enumerate(found["groups"], start=1)
+        for member in group["members"]
+    ]
+    show_table(("group", "", "id", "bits", "score", "picture", "path", "kept for"), rows)
+    say(
+        f"{len(found['groups'])} groups among {found['n_images']} images; {found['n_removable_files']} "
+        f"files ({found['removable_bytes'] / 2**20:.1f} MiB) could go; nothing was deleted"
+    )
+    if lacking := found["n_without_fingerprint"]:
+        say(f"{lacking} images were left out: they were indexed by an earlier version; index again")
+
+
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
     """Show the headline measures of systems beside chance, each with its interval."""
     first = next(iter(evaluations.values()))

@@ -124,16 +124,16 @@ class DuplicateFinder:
     def groups(self, progress: Progress = SILENT) -> list[DuplicateGroup]:
         """Return all groups of near-duplicates, the largest first, then by the lowest id kept.
 
-        Memory is bounded: about 200 bytes for each image of the collection and a few for each
-        member of the largest chain. Plain pictures, whose hash says nothing, and images without
-        fingerprint come only where a person has said `same`.
+        Memory is bounded: about 200 bytes for each image of the collection, however many pairs
+        there are. Plain pictures, whose hash says nothing, come only where a person has said
+        `same`; images without fingerprint are left out.
         """
-        with progress.task("Near-duplicates", 2, "steps") as task:
+        groups: list[DuplicateGroup] = []
+        with progress.task("Near-duplicates", None, "chains") as task:
             comparing = self._comparing(self._store.prints(), self._store.decisions())
-            chains = comparing.chains()
-            task.advance()
-            groups = [group for chain in chains for group in comparing.groups(chain)]
-            task.advance()
+            for chain in comparing.chains():
+                groups.extend(comparing.groups(chain))
+                task.advance()
         return sorted(groups, key=lambda group: (-len(group.copies), group.keep))
 
     def representatives(self, ids: Ids) -> Ids:
@@ -145,19 +145,18 @@ class DuplicateFinder:
 
         Example: if 7 is a copy of 3, `[3, 5, 7]` gives `[3, 5, 3]`.
         """
-        prints = self._store.prints(ids)
-        comparing = self._comparing(prints, self._store.decisions(ids))
-        rank = {int(image_id): place for place, image_id in enumerate(ids.tolist()[::-1])}
-        order = np.array(sorted(range(len(prints)), key=lambda at: -rank[prints.ids[at]]), np.int64)
+        comparing = self._comparing(self._store.prints(ids), self._store.decisions(ids))
         leader = {
-            int(prints.ids[at]): int(prints.ids[members[0]])
-            for members in comparing.led(order)
-            for at in members
+            member: members[0]
+            for members in comparing.led_ids(list(dict.fromkeys(ids.tolist())))
+            for member in members
         }
-        return np.array([leader.get(int(image_id), int(image_id)) for image_id in ids], np.int64)
+        return np.array([leader.get(image_id, image_id) for image_id in ids.tolist()], np.int64)
 
     def _comparing(self, prints: Prints, decisions: Decisions) -> "_Comparing":
-        return _Comparing(prints, decisions, self._content, self._calibration, self._options)
+        # A writer may have added images since the index was read.
+        known = prints.take(np.flatnonzero(np.isin(prints.ids, self._content.ids)))
+        return _Comparing(known, decisions, self._content, self._calibration, self._options)
 
     @cached_property
     def _calibration(self) -> Calibration:
@@ -207,14 +206,11 @@ class _Comparing:
         )
         chains = Chains(len(self._prints))
         chains.join((told, told[first[same.ravel()]]))
-        distinct, radius = told[first], self._options.threshold
-        for a, b in near_pairs(self._prints.hashes[distinct], radius):
-            chains.join((distinct[a], distinct[b]))
+        distinct = told[first]
+        # The mirrored hashes stand behind the others; what is found among them alone is known.
         both = np.concatenate([self._prints.hashes[distinct], self._mirrored[distinct]])
-        for a, b in near_pairs(both, radius):
-            crossing = (a < len(distinct)) != (b < len(distinct))
-            a, b = a[crossing] % len(distinct), b[crossing] % len(distinct)
-            chains.join((distinct[a], distinct[b]))
+        for a, b in near_pairs(both, self._options.threshold):
+            chains.join((distinct[a % len(distinct)], distinct[b % len(distinct)]))
         for at, partners in self._same.items():
             chains.join((np.full(len(partners), at), np.array(sorted(partners), np.int64)))
         for members in chains.of_two_or_more():
@@ -239,6 +235,13 @@ class _Comparing:
             members = self._members(leader, left, kind)
             yield members
             left = left[~np.isin(left, members)]
+
+    def led_ids(self, ids: Sequence[int]) -> Iterator[list[int]]:
+        """Give groups of copies as image ids, led in the order given; unknown ids are left out."""
+        place = {int(image_id): at for at, image_id in enumerate(self._prints.ids)}
+        order = np.array([place[image_id] for image_id in ids if image_id in place], np.int64)
+        for members in self.led(order):
+            yield self._prints.ids[members].tolist()
 
     def _members(self, leader: int, others: Int64[ndarray, " others"], kind: GroupKind) -> list[int]:
         accepted = [leader]
