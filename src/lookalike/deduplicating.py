@@ -49,8 +49,8 @@ def find_duplicates(
 ) -> list[DuplicateGroup]:
     """Return the groups of near-duplicates of a collection, the largest first.
 
-    Nothing is deleted, neither here nor anywhere else: a group says which copy is the best and which
-    could go.
+    Nothing is deleted, neither here nor anywhere else: a group says which copy is the best and
+    which could go.
 
     Args:
         collection: Open; images added since its index was built are compared too.

@@ -1,11 +1,11 @@
-"""Perceptual hashes: bits that stay as they are when a picture is encoded again, scaled or brightened.
+"""Perceptual hashes: bits that stay when a picture is encoded again, scaled or brightened.
 
 Two hashes of 64 bits each, both of the whole picture in gray:
 
 - the signs of its 64 lowest frequencies but the mean, by a cosine transform of 32 × 32 pixels (the
-  DCT hash of C. Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions*, thesis,
-  FH Hagenberg, 2010, which compares with the median instead: with signs the hash of the mirrored
-  picture follows from the hash itself);
+  DCT hash of C. Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions*,
+  thesis, FH Hagenberg, 2010, which compares with the median instead: with signs the hash of the
+  mirrored picture follows from the hash itself);
 - whether each of 8 × 8 pixels is brighter than its right neighbor (N. Krawetz, *Kind of Like That*,
   The Hacker Factor Blog, 2013).
 
@@ -26,7 +26,7 @@ N_BITS: Final = 128
 N_BYTES: Final = N_BITS // 8
 
 PLAIN: Final = 3.0
-"""Below this standard deviation of gray levels, of 256, the bits are noise: nothing is to be seen."""
+"""Below this standard deviation of gray levels, of 256, there is nothing to be told by bits."""
 
 Hashes: TypeAlias = UInt8[ndarray, "items 16"]
 
@@ -93,7 +93,7 @@ def _sharpness(gray: Float32[ndarray, "height width"]) -> float:
 
 
 def _lowest_frequencies() -> UInt8[ndarray, "64 2"]:
-    """List vertical and horizontal frequency of the lowest ones, by their length, without the mean."""
+    """List vertical and horizontal frequency of the lowest ones by length, without the mean."""
     all_ = np.argwhere(np.ones((_SIDE, _SIDE)))[1:]
     order = np.argsort((all_**2).sum(axis=1), kind="stable")[: N_BITS // 2]
     return all_[order].astype(np.uint8)

@@ -1,11 +1,11 @@
 """Near-duplicates: perceptual hashes propose, embeddings confirm, a person decides.
 
-Two pictures are near-duplicates if their hashes differ in few bits and their `content` is as similar
-as hardly any two pictures that are none. Such pairs chain: a crop of a crop of a crop is another
-picture in the end. So the chains that hashes make are taken apart again: the best picture leads, all
-its own near-duplicates join it, and the next best of the others leads the next group. Everything in
-a group is a near-duplicate of the picture that is to be kept, and any two differ in at most twice
-the bits that are allowed.
+Two pictures are near-duplicates if their hashes differ in few bits and their `content` is as
+similar as hardly any two pictures that are none. Such pairs chain: a crop of a crop of a crop is
+another picture in the end. So the chains that hashes make are taken apart again: the best picture
+leads, all its own near-duplicates join it, and the next best of the others leads the next group.
+Everything in a group is a near-duplicate of the picture that is to be kept, and any two differ in
+at most twice the bits that are allowed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -115,7 +115,7 @@ class DuplicateFinder:
         self,
         store: DuplicateStore,
         content: VectorIndex,
-        options: DuplicateOptions = DuplicateOptions(),  # noqa: B008 - frozen
+        options: DuplicateOptions = DuplicateOptions(),
     ) -> None:
         self._store = store
         self._content = content
@@ -243,7 +243,9 @@ class _Comparing:
         for members in self.led(order):
             yield self._prints.ids[members].tolist()
 
-    def _members(self, leader: int, others: Int64[ndarray, " others"], kind: GroupKind) -> list[int]:
+    def _members(
+        self, leader: int, others: Int64[ndarray, " others"], kind: GroupKind
+    ) -> list[int]:
         accepted = [leader]
         same = self._closure(leader) if kind == "copies" else set()
         is_said = np.isin(others, sorted(same))
@@ -265,10 +267,13 @@ class _Comparing:
         hashes = self._prints.hashes if kind == "copies" else self._mirrored
         return distances(hashes[others], self._prints.hashes[leader])
 
-    def _scores(self, leader: int, others: Int64[ndarray, " others"]) -> Float64[ndarray, " others"]:
+    def _scores(
+        self, leader: int, others: Int64[ndarray, " others"]
+    ) -> Float64[ndarray, " others"]:
         query = self._content.vectors(self._prints.ids[[leader]])
         similarities = self._content.similarities(query, self._prints.ids[others])[0]
-        return np.nan_to_num(self._calibration.scores(similarities), nan=0.0)
+        scores: ndarray = np.nan_to_num(self._calibration.scores(similarities), nan=0.0)
+        return scores
 
     def _group(self, kind: GroupKind, members: Sequence[int]) -> DuplicateGroup:
         keep, others = members[0], np.array(members[1:], np.int64)
@@ -345,4 +350,5 @@ class Chains:
 
 
 def _apart(a: ndarray, b: ndarray) -> Int64[ndarray, " pairs"]:
-    return np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64)
+    apart: ndarray = np.bitwise_count(a ^ b).sum(axis=1, dtype=np.int64)
+    return apart

@@ -64,7 +64,8 @@ def near_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
 
 def distances(hashes: Hashes, other: UInt8[ndarray, " 16"]) -> Int64[ndarray, " items"]:
     """Return in how many bits each hash differs from another one."""
-    return np.bitwise_count(hashes ^ other).sum(axis=1, dtype=np.int64)
+    apart: ndarray = np.bitwise_count(hashes ^ other).sum(axis=1, dtype=np.int64)
+    return apart
 
 
 def check_radius(radius: int) -> None:
@@ -80,7 +81,7 @@ def check_radius(radius: int) -> None:
 
 
 def _equal_pairs(keys: UInt16[ndarray, " items"]) -> Iterator[Pairs]:
-    """Give all pairs of equal keys, those side by side in order first, then those two apart, …"""
+    """Give all pairs of equal keys, those side by side in order first, then those farther apart."""
     order = np.argsort(keys, kind="stable")
     ascending = keys[order]
     starts = np.arange(len(keys))

@@ -199,7 +199,13 @@ def insert(connection: sqlite3.Connection, found: Iterable[tuple[bytes, Fingerpr
     connection.executemany(
         f"INSERT OR REPLACE INTO {TABLE} SELECT id, ?2, ?3, ?4, ?5 FROM images WHERE hash = ?1",
         (
-            (content, print_.bits, print_.contrast, print_.sharpness, _checksum(content, print_.bits))
+            (
+                content,
+                print_.bits,
+                print_.contrast,
+                print_.sharpness,
+                _checksum(content, print_.bits),
+            )
             for content, print_ in found
         ),
     )
@@ -257,8 +263,8 @@ def _prints(rows: Sequence[_Row]) -> Prints:
 
 
 def _joined(parts: Sequence[Prints]) -> Prints:
-    columns = zip(*([getattr(part, name) for name in _FIELDS] for part in parts or [_prints([])]))
-    return Prints(*(np.concatenate(column) for column in columns))
+    parts = parts or [_prints([])]
+    return Prints(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Prints))

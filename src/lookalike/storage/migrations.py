@@ -95,7 +95,6 @@ _FIRST_TABLES: Final = (
 )
 
 
-
 def m002_fingerprints_and_decisions(connection: sqlite3.Connection) -> None:
     """Make the tables of near-duplicates; the next `index` fills in the fingerprints."""
     duplicates.create_tables(connection)

@@ -67,7 +67,8 @@ def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str
         vectors.insert(connection, name, [row for row in rows if row[0] in new])
     _insert_labels(connection, [image for image in new.values() if image.labels])
     duplicates.insert(
-        connection, ((hash_, image.fingerprint) for hash_, image in new.items() if image.fingerprint)
+        connection,
+        ((hash_, image.fingerprint) for hash_, image in new.items() if image.fingerprint),
     )
     failpoint("storage.commit.embeddings")
     _note_loose(connection, [file.path for file in batch.files])
