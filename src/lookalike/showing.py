@@ -62,7 +62,8 @@ def show_duplicates(found: Mapping[str, Any]) -> None:
     show_table(("group", "", "id", "bits", "score", "picture", "path", "kept for"), rows)
     say(
         f"{len(found['groups'])} groups among {found['n_images']} images; "
-        f"{found['n_removable_files']} files ({found['removable_bytes'] / 2**20:.1f} MiB) could go; nothing was deleted"
+        f"{found['n_removable_files']} files ({found['removable_bytes'] / 2**20:.1f} MiB) "
+        "could go; nothing was deleted"
     )
     if lacking := found["n_without_fingerprint"]:
         say(f"{lacking} images were left out: they were indexed by an earlier version; index again")

@@ -25,7 +25,7 @@ def duplicates(
     ] = 20,
     min_score: Annotated[
         float, option("--min-score", help="Least score in content of two copies.")
-    ] = 3.0,
+    ] = 2.0,
     decisions: Annotated[
         list[str],
         option(

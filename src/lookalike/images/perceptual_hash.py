@@ -32,6 +32,7 @@ Hashes: TypeAlias = UInt8[ndarray, "items 16"]
 
 _SIDE: Final = 32
 _GRID: Final = 8
+_BLOCK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,15 @@ def mirrored(hashes: Hashes) -> Hashes:
     Odd horizontal frequencies change their sign, and what falls to the right falls to the left:
     exactly so where no two neighbors are equally bright.
     """
+    blocks = np.array_split(hashes, len(hashes) // _BLOCK + 1)
+    return np.concatenate([_mirrored(block) for block in blocks])
+
+
+def _mirrored(hashes: Hashes) -> Hashes:
     bits = np.unpackbits(hashes, axis=1)
     frequencies = bits[:, : N_BITS // 2] ^ (_LOWEST[:, 1] % 2).astype(np.uint8)
     rows = 1 - bits[:, N_BITS // 2 :].reshape(-1, _GRID, _GRID)[:, :, ::-1]
-    return np.packbits(np.hstack([frequencies, rows.reshape(len(bits), -1)]), axis=1)
+    return np.packbits(np.hstack([frequencies, rows.reshape(len(bits), _GRID**2)]), axis=1)
 
 
 def _averaged(gray: Image.Image, width: int, height: int) -> Float32[ndarray, "height width"]:

@@ -30,8 +30,9 @@ from lookalike.storage.duplicates import Decisions, DuplicateStore, Prints
 THRESHOLD: Final = 20
 """Bits of 128; see docs/duplicates.md for what this finds and what it costs."""
 
-MIN_SCORE: Final = 3.0
-"""Of pairs that are no near-duplicates one in a thousand is as similar."""
+MIN_SCORE: Final = 2.0
+"""Of pairs that are no near-duplicates one in a hundred is as similar. More is not always reached:
+in a collection of all sorts of pictures even equal ones are not rarer than its pairs can tell."""
 
 GroupKind: TypeAlias = Literal["copies", "mirrored"]
 
@@ -53,7 +54,7 @@ class DuplicateOptions:
     """
 
     threshold: int = THRESHOLD
-    min_score: float = MIN_SCORE
+    min_score: int | float = MIN_SCORE
 
     def __post_init__(self) -> None:
         check_radius(self.threshold)
