@@ -66,13 +66,13 @@ ALTERATIONS: Final[dict[str, Alteration]] = {
     "brighter by 25 %": lambda p: jpeg(ImageEnhance.Brightness(p).enhance(1.25)),
     "darker by 25 %": lambda p: jpeg(ImageEnhance.Brightness(p).enhance(0.75)),
     "more contrast": lambda p: jpeg(ImageEnhance.Contrast(p).enhance(1.3)),
-    "gray": lambda p: jpeg(p.convert("L")),
     "blurred": lambda p: jpeg(p.filter(ImageFilter.GaussianBlur(max(p.size) / 150))),
     "watermark": lambda p: jpeg(marked(p)),
+    "gray": lambda p: jpeg(p.convert("L")),
     "white border": lambda p: jpeg(framed(p)),
     "rotated by 2 degrees": lambda p: jpeg(p.rotate(2, Image.Resampling.BICUBIC)),
 }
-"""By name; all but the last two are expected to be found."""
+"""By name; all but the last three are expected to be found."""
 
 
 def mirrored_copy(picture: Image.Image) -> bytes:
