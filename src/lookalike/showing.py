@@ -9,6 +9,7 @@ from lookalike.terminal import say, show_table
 if TYPE_CHECKING:  # for their types alone: --help must not load them
     from lookalike.demo import DemoResult
     from lookalike.evaluation.measurements import Evaluation
+    from lookalike.index.points import IndexComparison
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
@@ -67,6 +68,27 @@ def show_duplicates(found: Mapping[str, Any]) -> None:
     )
     if lacking := found["n_without_fingerprint"]:
         say(f"{lacking} images were left out: they were indexed by an earlier version; index again")
+
+
+def show_indexes(compared: "IndexComparison", report: Path) -> None:
+    """Show what each kind of index finds, how fast, and in how much memory."""
+    rows = [
+        (
+            "◯" if point.is_best else "",
+            point.kind,
+            point.effort,
+            point.recall,
+            point.median_ms,
+            point.p99_ms,
+            point.build_seconds,
+            point.n_bytes / 2**20,
+        )
+        for point in compared.points
+    ]
+    headings = ("", "kind", "effort", "recall@10", "median ms", "99 % ms", "build s", "MiB")
+    title = f"{compared.n} embeddings of {compared.dim} dimensions, {compared.n_queries} queries"
+    show_table(headings, rows, title=f"{title}, one thread")
+    say(f"◯: nothing finds as much in less time; report: {report}")
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:

@@ -12,7 +12,7 @@ from lookalike.index.base import VectorIndex
 from lookalike.index.classic import EVERYTHING, ClassicIndex
 from lookalike.index.exact import exact_index
 from lookalike.index.faiss_kinds import FaissKindIndex, one_thread
-from lookalike.index.lsh import Hashes, Lsh, cheapest_sets
+from lookalike.index.lsh import Hashes, Lsh, cheapest_sets, probe_sets
 from lookalike.index.rows import Rows
 from lookalike.index.trees import KdTree, KMeansTree, SciPyTree
 from tests.index.galleries import clustered, spaced_ids
@@ -213,3 +213,32 @@ def test_threads_are_as_before():
     with one_thread():
         assert faiss.omp_get_max_threads() == 1
     assert faiss.omp_get_max_threads() == before
+
+
+@pytest.mark.parametrize(("family", "bits"), [("hyperplanes", 10), ("stable", 6)])
+def test_probes_go_to_the_likeliest_buckets_first(family, bits):
+    """Against all steps put in order for the query itself."""
+    rng = np.random.default_rng(8)
+    hashes = Hashes.draw(family, 8, tables=1, bits=bits, width=0.8, seed=9)
+    values = hashes.project(normalize(rng.standard_normal((50, 8))))[:, 0]
+    shares = []
+    for value in values:
+        places, steps = (part[0] for part in hashes.steps(value[None]))
+        below = value - np.floor(value)
+        costs = {
+            (at, step): below[at] if step < 0 else 1 - below[at]
+            for at, step in zip(places.tolist(), steps.tolist(), strict=True)
+        }
+        if family == "hyperplanes":
+            costs = {(at, step): abs(value[at]) for at, step in costs}
+        assert list(costs.values()) == sorted(costs.values())
+        squares = np.array(list(costs.values()), float) ** 2
+        valid = [
+            chosen
+            for chosen, _ in zip(cheapest_sets(squares), range(200), strict=False)
+            if len(set(places[chosen].tolist())) == len(chosen)
+        ][:20]
+        found = [set(row[row < len(squares)].tolist()) for row in probe_sets(family, bits, 20)]
+        assert all(len(set(places[sorted(one)].tolist())) == len(one) for one in found)
+        shares.append(np.mean([set(chosen) in found for chosen in valid]))
+    assert np.mean(shares) > 0.6

@@ -51,6 +51,9 @@ class FaissKindIndex:
     def build(cls, rows: Embeddings, kind: FaissKind) -> "FaissKindIndex":
         """Build the index of some rows."""
         index = _empty(kind, rows.shape[1], len(rows))
+        for trained in (index, getattr(index, "pq", index)):
+            if hasattr(trained, "cp"):
+                trained.cp.min_points_per_centroid = 1  # or FAISS complains on standard error
         padded = _padded(rows, index.d)
         index.train(padded)
         index.add(padded)

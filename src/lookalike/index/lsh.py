@@ -18,6 +18,9 @@ the effort, buckets for each table.
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from statistics import NormalDist
 from typing import Final, Literal, NamedTuple, TypeAlias, final
 
 import numpy as np
@@ -77,19 +80,20 @@ class Hashes(NamedTuple):
         return codes
 
     def steps(
-        self, values: Float32[ndarray, " bits"]
-    ) -> tuple[Int64[ndarray, " steps"], Int64[ndarray, " steps"], Float64[ndarray, " steps"]]:
-        """Return the steps to neighboring buckets: which hash, by how much, at what cost.
+        self, values: Float32[ndarray, "tables bits"]
+    ) -> tuple[Int64[ndarray, "tables steps"], Int64[ndarray, "tables steps"]]:
+        """Return the steps to neighboring buckets, the cheapest first: which hash, by how much.
 
-        The cost is the squared distance to the border that is crossed.
+        The cost is the distance to the border that is crossed.
         """
-        places = np.arange(len(values))
-        exact = values.astype(np.float64)
         if self.family == "hyperplanes":
-            return places, np.where(exact > 0, -1, 1), exact**2
-        below = exact - np.floor(exact)
-        steps = np.repeat([-1, 1], len(values))
-        return np.tile(places, 2), steps, np.concatenate([below, 1 - below]) ** 2
+            costs, steps = np.abs(values), np.where(values > 0, -1, 1)
+        else:
+            below = values - np.floor(values)
+            costs = np.concatenate([below, 1 - below], axis=1)
+            steps = np.repeat([[-1, 1]], len(values), axis=0).repeat(values.shape[1], axis=1)
+        order = costs.argsort(axis=1, kind="stable")
+        return order % values.shape[1], np.take_along_axis(steps, order, axis=1)
 
 
 class Table(NamedTuple):
@@ -192,29 +196,53 @@ class Lsh:
     def candidates(self, query: Float32[ndarray, " dim"], k: int) -> Int64[ndarray, " candidates"]:
         """Return the positions of all rows in the buckets that were looked into."""
         values = self.hashes.project(query[None])[0]
-        codes = self.hashes.codes(values[None])[0]
-        found: list[Int64[ndarray, "_"]] = []
-        for table, row, code in zip(self.tables, values, codes, strict=True):
-            found += table.rows_with(self._probed(row, code))
+        found = [
+            rows
+            for table, keys in zip(self.tables, self._probed(values), strict=True)
+            for rows in table.rows_with(keys)
+        ]
         return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
-    def _probed(
-        self, values: Float32[ndarray, " bits"], code: Int64[ndarray, " bits"]
-    ) -> UInt64[ndarray, " probes"]:
-        """Return the keys to look up in one table, the most likely first."""
-        own = _keys(code[None], self.mixing)
+    def _probed(self, values: Float32[ndarray, "tables bits"]) -> UInt64[ndarray, "tables probes"]:
+        """Return the keys to look up in each table, the most likely first."""
+        own = _keys(self.hashes.codes(values[None])[0], self.mixing)[:, None]
         if self.effort <= 1:
             return own
-        places, steps, costs = self.hashes.steps(values)
-        order = np.argsort(costs, kind="stable")
-        moves = self.mixing[places[order]] * steps[order].astype(np.uint64)
-        shifts = [np.uint64(0)]
-        for chosen in cheapest_sets(costs[order]):
-            if len(set(places[order[chosen]].tolist())) == len(chosen):
-                shifts.append(moves[chosen].sum(dtype=np.uint64))
-            if len(shifts) >= self.effort:
-                break
-        return own + np.array(shifts)  # wraps around, as keys do
+        places, steps = self.hashes.steps(values)
+        moves = self.mixing[places] * steps.astype(np.uint64)
+        none = np.zeros((len(moves), 1), np.uint64)
+        sets = probe_sets(self.hashes.family, values.shape[1], int(self.effort) - 1)
+        shifts = np.hstack([moves, none])[:, sets].sum(axis=2, dtype=np.uint64)
+        return np.hstack([own, own + shifts])  # wraps around, as keys do
+
+
+@lru_cache(maxsize=64)
+def probe_sets(family: Family, bits: int, n: int) -> Int64[ndarray, "sets most"]:
+    """Return the `n` sets of steps that are most likely cheapest, for any query.
+
+    Steps are numbered by their cost for the query; only the expected cost of the first, the second,
+    … is needed to order the sets (Lv et al., section 4.5). A set that takes one hash both ways is
+    left out. Rows are filled up with the number of steps, which stands for none.
+    """
+    n_steps = bits if family == "hyperplanes" else 2 * bits
+    chosen = [
+        one
+        for one in islice(cheapest_sets(_expected_costs(family, bits)), 8 * n)
+        if family == "hyperplanes" or not any(n_steps - 1 - step in one for step in one)
+    ][:n]
+    most = max((len(one) for one in chosen), default=0)
+    rows = [one + [n_steps] * (most - len(one)) for one in chosen]
+    return np.array(rows, np.int64).reshape(len(rows), most)
+
+
+def _expected_costs(family: Family, bits: int) -> Float64[ndarray, " steps"]:
+    """Return the mean squared distance of the nearest border, of the second nearest, …."""
+    rank = np.arange(1, bits + 1)
+    if family == "hyperplanes":
+        inverse = NormalDist().inv_cdf
+        return np.array([inverse(0.5 + place / (2 * bits + 2)) ** 2 for place in rank.tolist()])
+    near = rank * (rank + 1) / (4 * (bits + 1) * (bits + 2))
+    return np.concatenate([near, (1 - rank / (bits + 1) + near)[::-1]])
 
 
 def cheapest_sets(costs: Float64[ndarray, " items"]) -> Iterator[list[int]]:
