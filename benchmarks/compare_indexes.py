@@ -2,8 +2,8 @@
 
     python -m benchmarks.compare_indexes --parquet FILE --out FOLDER [--embeddings FILE.npy]
 
-The pictures of a data set in a Parquet file are encoded once; 500 of them are searched for among the
-others, three times each, one at a time on one thread. The report is that of `lookalike
+The pictures of a data set in a Parquet file are encoded once; 500 of them are searched for among
+the others, three times each, one at a time on one thread. The report is that of `lookalike
 compare-indexes`.
 """
 

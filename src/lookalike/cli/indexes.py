@@ -38,11 +38,15 @@ def compare_indexes(
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.comparing_indexes import compare_indexes as compare  # noqa: PLC0415
-    from lookalike.evaluation.index_report import write_index_report  # noqa: PLC0415
+    from lookalike.evaluation.index_report import (  # noqa: PLC0415
+        make_folder,
+        write_index_report,
+    )
 
     place = collection.absolute()
     folder = out or place.with_name(f"{place.stem}-indexes")
     with Collection.open(collection) as opened:
+        make_folder(folder)
         compared = compare(
             opened,
             descriptor,

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_index_report(folder: Path, compared: IndexComparison, *, title: str) -> Path:
-    """Write `report.html`, `indexes.json`, CSV tables and PNG plots; return the page.
+def make_folder(folder: Path) -> None:
+    """Make the folder of a report, before anything is measured for it.
 
     Raises:
         UsageError: If a file is where the folder should be.
-        EnvironmentFault: If it cannot be written.
+        EnvironmentFault: If it cannot be made.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; name a folder for the report")
@@ -45,6 +45,16 @@ def write_index_report(folder: Path, compared: IndexComparison, *, title: str) -
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise environment_fault(error, f"{folder} could not be made") from error
+
+
+def write_index_report(folder: Path, compared: IndexComparison, *, title: str) -> Path:
+    """Write `report.html`, `indexes.json`, CSV tables and PNG plots; return the page.
+
+    Raises:
+        UsageError: If a file is where the folder should be.
+        EnvironmentFault: If it cannot be written.
+    """
+    make_folder(folder)
     plots = [render(*plot) for plot in _plots(compared)]
     for plot in plots:
         write_atomically(folder / plot.file_name, plot.png)
