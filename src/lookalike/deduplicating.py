@@ -182,7 +182,8 @@ def draw_duplicates(collection: Collection, groups: Sequence[DuplicateGroup], fi
     sheet = draw_contact_sheet(
         rows,
         title="Near-duplicates",
-        subtitle=f"{len(groups)} groups in {collection.path.name}; on the left what to keep",
+        subtitle=f"{len(groups)} groups in {collection.path.name}",
+        headings=("Keep", "Copies, best first"),
     )
     write_atomically(file, sheet_png(sheet))
 

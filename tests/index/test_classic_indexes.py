@@ -142,6 +142,15 @@ def test_a_tree_without_limit_leaves_out_only_what_cannot_be_nearer(leaf):
     assert n_compared < 0.6 * 2 * 30 * 500
 
 
+def test_boxes_that_are_cut_twice_in_one_direction_are_not_thought_too_far():
+    rng = np.random.default_rng(11)
+    rows = rng.random((400, 2), np.float32)
+    tree = KdTree.build(rows, leaf=1)
+    for query in rng.uniform(-1, 2, (100, 2)).astype(np.float32):
+        nearest = set(np.argsort(((rows - query) ** 2).sum(axis=1))[:6].tolist())
+        assert nearest <= set(tree.candidates(query, 6).tolist())
+
+
 def test_trees_hold_each_row_once_and_radii_hold_their_rows():
     rows = clustered(700, 9)
     tree = KMeansTree.build(rows, branching=8)
