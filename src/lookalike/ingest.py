@@ -131,8 +131,13 @@ def fill_in(catalog: Catalog, options: IngestOptions, progress: Progress = SILEN
             for start in range(0, len(lacking), COMMIT_IMAGES):
                 records = catalog.images(lacking[start : start + COMMIT_IMAGES])
                 outcomes = pool.decode([record.paths[0] for record in records])
-                found = [outcome for outcome in outcomes if isinstance(outcome, DecodedFile)]
-                catalog.duplicates.add((file.hash, fingerprint(file.pixels)) for file in found)
+                catalog.duplicates.add(
+                    [
+                        (outcome.hash, fingerprint(outcome.pixels))
+                        for outcome in outcomes
+                        if isinstance(outcome, DecodedFile)
+                    ]
+                )
                 task.advance(len(records))
 
 

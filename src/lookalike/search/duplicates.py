@@ -21,6 +21,7 @@ from lookalike.arrays import Ids
 from lookalike.errors import UsageError
 from lookalike.images.perceptual_hash import mirrored
 from lookalike.index.base import VectorIndex
+from lookalike.index.rows import contains
 from lookalike.progress import SILENT, Progress
 from lookalike.search.calibration import Calibration, fit_similarities
 from lookalike.search.hash_join import Pairs, check_radius, distances, near_pairs
@@ -156,7 +157,7 @@ class DuplicateFinder:
 
     def _comparing(self, prints: Prints, decisions: Decisions) -> "_Comparing":
         # A writer may have added images since the index was read.
-        known = prints.take(np.flatnonzero(np.isin(prints.ids, self._content.ids)))
+        known = prints.take(np.flatnonzero(contains(self._content.ids, prints.ids)))
         return _Comparing(known, decisions, self._content, self._calibration, self._options)
 
     @cached_property
