@@ -2,7 +2,7 @@
 
     python -m benchmarks.compare_indexes --parquet FILE --out FOLDER [--embeddings FILE.npy]
 
-The pictures of a data set in a Parquet file are encoded once; 500 of them are searched for among
+The pictures of a data set in a Parquet file are encoded once; 150 of them are searched for among
 the others, three times each, one at a time on one thread. The report is that of `lookalike
 compare-indexes`.
 """
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--parquet", type=Path, required=True)
     parser.add_argument("--embeddings", type=Path, help="where they are kept, for another run")
-    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--queries", type=int, default=150)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -86,7 +86,7 @@ def plot_recall(compared: IndexComparison, theme: Theme) -> "Figure":
         best = [(point.median_ms, point.recall) for point in ordered if point.is_best]
         for x_best, y_best in best:
             times.plot(x_best, y_best, "o", color=line.color, markersize=9, fillstyle="none")
-    for axis, label in ((times, "median time of a query, ms"), (memory, "memory, MiB")):
+    for axis, label in ((times, "processor time of a query, ms"), (memory, "memory, MiB")):
         axis.set_xscale("log")
         axis.set_ylim(0, 1.02)
         label_axes(axis, label, "recall@10")
@@ -166,7 +166,8 @@ def _page(compared: IndexComparison, title: str, plots: list[RenderedPlot]) -> s
         f"<h1>{escape(title)}</h1>",
         f"<p class='faded'>{compared.n:,} embeddings of {compared.dim} dimensions, "
         f"{compared.n_queries} queries that are not among them, one at a time on one thread; "
-        f"median of {compared.runs} runs. ◯: nothing finds as much in less time.</p>",
+        f"processor time, median of {compared.runs} runs. ◯: nothing finds as much in less time."
+        "</p>",
         *(plot_figure(plot) for plot in plots),
         f"<h2>Kinds and efforts</h2>{table(heads, rows)}",
     ]

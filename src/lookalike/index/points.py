@@ -14,10 +14,10 @@ class IndexPoint:
         kind: Name of the contender.
         effort: As a few words.
         recall: Share of the true 10 nearest neighbors found, mean over queries.
-        median_ms: Median time of one query; median over runs.
+        median_ms: Median processor time of one query; median over runs.
         p99_ms: 99th percentile of it; median over runs.
         compared: Candidates compared by their rows, mean over queries.
-        build_seconds: Time to build the index, at any effort.
+        build_seconds: Processor time to build the index, at any effort.
         n_bytes: Memory of the index with its rows.
         is_exact: Whether no neighbor can be missed.
         is_best: Whether nothing else finds as much in less time, or more in the same.
@@ -43,8 +43,8 @@ class DecayPoint:
         dim: Number of components.
         variance: Share of the variance that they hold.
         compared: Share of the rows that an exact search has to compare, mean over queries.
-        tree_ms: Median time of a query in SciPy's KD-tree.
-        scan_ms: Median time of comparing every row.
+        tree_ms: Median processor time of a query in SciPy's KD-tree.
+        scan_ms: The same of comparing every row.
     """
 
     dim: int
