@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,14 @@ def test_distances_count_bits():
     hashes = np.zeros((3, 16), np.uint8)
     hashes[1, 3], hashes[2] = 0b101, 255
     assert distances(hashes, np.zeros(16, np.uint8)).tolist() == [0, 2, 128]
+
+
+@pytest.mark.slow
+def test_fifty_thousand_hashes_are_joined_in_bounded_memory():
+    hashes = hashes_with_copies(10_000, seed=1)
+    tracemalloc.start()
+    found = sum(len(first) for first, _ in near_pairs(hashes, 15))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found > 10_000
+    assert peak < 40 * 2**20  # all with all would take 2.5 GB

@@ -87,9 +87,11 @@ def plot_recall(compared: IndexComparison, theme: Theme) -> "Figure":
         for x_best, y_best in best:
             times.plot(x_best, y_best, "o", color=line.color, markersize=9, fillstyle="none")
     for axis, label in ((times, "processor time of a query, ms"), (memory, "memory, MiB")):
-        axis.set_xscale("log")
         axis.set_ylim(0, 1.02)
         label_axes(axis, label, "recall@10")
+    times.set_xscale("log")
+    times.xaxis.set_major_formatter("{x:g}")
+    memory.set_xlim(left=0)
     add_legend(figure, times, theme)
     return figure
 
@@ -104,13 +106,15 @@ def plot_decay(compared: IndexComparison, theme: Theme) -> "Figure":
     draw_line(share, dims, np.ones(len(dims)), scan)
     draw_line(times, dims, np.array([point.tree_ms for point in compared.decay]), tree)
     draw_line(times, dims, np.array([point.scan_ms for point in compared.decay]), scan)
-    for axis, label in ((share, "share of rows compared"), (times, "median time, ms")):
+    for axis, label in ((share, "share of rows compared"), (times, "processor time, ms")):
         axis.set_xscale("log", base=2)
         axis.set_xticks(dims, [f"{dim:.0f}" for dim in dims])
         axis.minorticks_off()
         label_axes(axis, "principal components", label)
     share.set_ylim(0, 1.05)
     times.set_yscale("log")
+    times.yaxis.set_major_formatter("{x:g}")
+    times.yaxis.set_minor_formatter("{x:g}")
     add_legend(figure, share, theme)
     return figure
 
