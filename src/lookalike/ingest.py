@@ -16,8 +16,9 @@ from typing import Any, Final, Literal
 
 from lookalike.features.color_names import color_shares
 from lookalike.features.descriptors import Descriptor
-from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
+from lookalike.features.extraction import COMMIT_IMAGES, ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
+from lookalike.images.perceptual_hash import fingerprint
 from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
 from lookalike.progress import SILENT, Progress, Task
@@ -155,7 +156,33 @@ def ingest(
     with progress.task("Indexing") as task:
         run = _Run(catalog, classes, sources, options, task)
         _count_in_background(sources, task)
-        return run.finish(encoder)
+        report = run.finish(encoder)
+    fill_in(catalog, options, progress)
+    return report
+
+
+def fill_in(catalog: Catalog, options: IngestOptions, progress: Progress = SILENT) -> None:
+    """Make the fingerprints that images of an earlier version lack, from one file of each.
+
+    What can no longer be read, or holds something else now, is left to the next run.
+    """
+    lacking = catalog.duplicates.lacking()
+    if len(lacking) == 0:
+        return
+    with progress.task("Fingerprints", len(lacking)) as task:
+        size = (options.image_size, options.image_size)
+        with DecodePool(options.workers, size, options.limits, options.seconds) as pool:
+            for start in range(0, len(lacking), COMMIT_IMAGES):
+                records = catalog.images(lacking[start : start + COMMIT_IMAGES])
+                outcomes = pool.decode([record.paths[0] for record in records])
+                catalog.duplicates.add(
+                    [
+                        (outcome.hash, fingerprint(outcome.pixels))
+                        for outcome in outcomes
+                        if isinstance(outcome, DecodedFile)
+                    ]
+                )
+                task.advance(len(records))
 
 
 def _count_in_background(sources: Sequence[bytes], task: Task) -> None:
@@ -273,6 +300,7 @@ class _Run:
                     for name, probability in zip(self._classes, image.labels, strict=True)
                     if probability >= LABEL_THRESHOLD
                 ),
+                fingerprint=fingerprint(image.file.pixels),
             )
             for image in batch.images
         )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # for their types alone: --help must not load them
     from lookalike.annotating import AnnotateReport
     from lookalike.demo import DemoResult
     from lookalike.evaluation.measurements import Evaluation
+    from lookalike.index.points import IndexComparison
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
@@ -123,6 +124,53 @@ def show_proposals(found: Mapping[str, Any]) -> None:
     if found["uncovered"]:
         ids = ", ".join(map(str, found["uncovered"]))
         say(f"no group holds these without an image that has not the label: {ids}")
+
+
+def show_duplicates(found: Mapping[str, Any]) -> None:
+    """Show groups of near-duplicates, each with what to keep first."""
+    rows = [
+        (
+            number,
+            "keep" if member["id"] == group["keep"] else group["kind"],
+            member["id"],
+            member["bits"],
+            "" if member["score"] is None else f"{member['score']:.1f}",
+            f"{member['width']}×{member['height']} {member['format']}",
+            member["paths"][0],
+            group["reason"] if member["id"] == group["keep"] else "",
+        )
+        for number, group in enumerate(found["groups"], start=1)
+        for member in group["members"]
+    ]
+    show_table(("group", "", "id", "bits", "score", "picture", "path", "kept for"), rows)
+    say(
+        f"{len(found['groups'])} groups among {found['n_images']} images; "
+        f"{found['n_removable_files']} files ({found['removable_bytes'] / 2**20:.1f} MiB) "
+        "could go; nothing was deleted"
+    )
+    if lacking := found["n_without_fingerprint"]:
+        say(f"{lacking} images were left out: they were indexed by an earlier version; index again")
+
+
+def show_indexes(compared: "IndexComparison", report: Path) -> None:
+    """Show what each kind of index finds, how fast, and in how much memory."""
+    rows = [
+        (
+            "◯" if point.is_best else "",
+            point.kind,
+            point.effort,
+            point.recall,
+            point.median_ms,
+            point.p99_ms,
+            point.build_seconds,
+            point.n_bytes / 2**20,
+        )
+        for point in compared.points
+    ]
+    headings = ("", "kind", "effort", "recall@10", "median ms", "99 % ms", "build s", "MiB")
+    title = f"{compared.n} embeddings of {compared.dim} dimensions, {compared.n_queries} queries"
+    show_table(headings, rows, title=f"{title}, one thread")
+    say(f"◯: nothing finds as much in less time; report: {report}")
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:

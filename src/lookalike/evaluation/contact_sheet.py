@@ -91,6 +91,7 @@ def draw_contact_sheet(
     subtitle: str = "",
     legend: Legend | None = None,
     cell_px: int = 148,
+    headings: tuple[str, str] = ("Query", "Hits, best first"),
 ) -> Pixels:
     """Draw queries on the left, their hits to the right of them, best first.
 
@@ -99,6 +100,7 @@ def draw_contact_sheet(
         title: Headline.
         subtitle: A line beneath the headline.
         legend: Colors of the label maps; needed if any picture has one.
+        headings: What is on the left, and what to the right of it.
         cell_px: Width of a picture. Cells have the median proportions of the pictures shown.
 
     Raises:
@@ -106,7 +108,7 @@ def draw_contact_sheet(
     """
     if not queries:
         raise UsageError("a contact sheet needs at least one query; none was given")
-    sheet = _Sheet(queries, legend, cell_px)
+    sheet = _Sheet(queries, legend, cell_px, headings)
     canvas = Image.new("RGB", sheet.size(title, subtitle), PAPER)
     y = sheet.draw_heading(canvas, title, subtitle)
     for position, query in enumerate(queries):
@@ -166,8 +168,15 @@ def median_proportion(pictures: Sequence[SheetPicture]) -> float:
 class _Sheet:
     """Where everything goes, worked out once from what is to be shown."""
 
-    def __init__(self, queries: Sequence[SheetQuery], legend: Legend | None, cell_px: int) -> None:
+    def __init__(
+        self,
+        queries: Sequence[SheetQuery],
+        legend: Legend | None,
+        cell_px: int,
+        headings: tuple[str, str],
+    ) -> None:
         pictures = all_pictures(queries)
+        self.headings = headings
         self.has_maps = any(picture.label_map is not None for picture in pictures)
         if self.has_maps and legend is None:
             raise UsageError("label maps are drawn in the colors of their classes; give a legend")
@@ -205,8 +214,8 @@ class _Sheet:
                 y += round(size * 1.45)
         y += 14 if title or subtitle else 0
         if canvas:
-            write_line(canvas, (_MARGIN, y), "Query", 15, FADED, self.cell[0])
-            write_line(canvas, (self._x_of_hit(0), y), "Hits, best first", 15, FADED, self.cell[0])
+            for x, text in zip((_MARGIN, self._x_of_hit(0)), self.headings, strict=True):
+                write_line(canvas, (x, y), text, 15, FADED, self.cell[0])
         return y + 30
 
     def draw_rule(self, canvas: Image.Image, y: int) -> None:

@@ -14,6 +14,7 @@ from lookalike.failpoints import failpoint
 from lookalike.storage import chosen, database, migrations, reading, vectors, writing
 from lookalike.storage.chosen import ChosenDescriptors
 from lookalike.storage.descriptions import Descriptions
+from lookalike.storage.duplicates import DuplicateStore
 from lookalike.storage.filtering import Filtering
 from lookalike.storage.knowledge import Knowledge
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
@@ -47,6 +48,7 @@ class Catalog:
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
         self.knowledge: Final = Knowledge(opened)
+        self.duplicates: Final = DuplicateStore(opened)
         self._run: int | None = None
         self.descriptions: Final = Descriptions(opened)
         self.words: Final = WordIndex(opened)

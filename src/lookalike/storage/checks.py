@@ -11,12 +11,21 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import chosen, regions, vectors, words, writing
+from lookalike.storage import chosen, duplicates, regions, vectors, words, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "region", "image", "file", "words", "model", "index", "thumbnails"
+    "catalog",
+    "embedding",
+    "fingerprint",
+    "region",
+    "image",
+    "file",
+    "words",
+    "model",
+    "index",
+    "thumbnails",
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -52,6 +61,8 @@ class Findings:
         strays: Descriptors that have embeddings of images that are not there.
         chosen: Descriptors that images may lack; what is deleted of them is filled in again.
         words: What is wrong with the full-text index, which is made again as a whole.
+        marred: Images whose fingerprint is changed.
+        has_stray_prints: Whether there are fingerprints of images that are not there.
     """
 
     malformed: list[str] = field(default_factory=list)
@@ -63,6 +74,8 @@ class Findings:
     strays: list[str] = field(default_factory=list)
     chosen: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    marred: list[int] = field(default_factory=list)
+    has_stray_prints: bool = False
 
 
 def check_catalog(
@@ -100,6 +113,7 @@ def _examine(
     )
     found.dangling += [f"content {content} is stored {n} times" for content, n in doubles]
     found.chosen = sorted(chosen.specs(connection))
+    found.marred = duplicates.damaged(connection)
     for name, dim in descriptors.items():
         may_lack = name in found.chosen
         for rows in _pages(connection, name):
@@ -118,6 +132,8 @@ def _find_dangling(connection: sqlite3.Connection, found: Findings) -> None:
         descriptor = vectors.descriptor_of(table)
         if descriptor is not None:
             strays.add(descriptor)
+        elif table == duplicates.TABLE:
+            found.has_stray_prints = True
         elif (table, parent) == ("files", "images"):
             lost.update(_column(connection, "SELECT image_id FROM files WHERE id = ?", row_id))
         elif table in regions.TABLES:
@@ -139,6 +155,11 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             f"the regions of image {image} ({_first_path(connection, image)}) are damaged"
             for image in found.regions
         ],
+        "fingerprint": [
+            f"the fingerprint of image {image} ({_first_path(connection, image)}) is damaged"
+            for image in found.marred
+        ]
+        + ["there are fingerprints of images that are not there"] * found.has_stray_prints,
         "file": [
             f"{_first_path(connection, image)} is said to hold image {image}, which is not there"
             for image in found.lost
@@ -158,6 +179,7 @@ def _repair(connection: sqlite3.Connection, found: Findings) -> None:
     regions.forget(connection, found.regions)
     required = {image for name, image in found.damaged if name not in found.chosen}
     images = required | {*found.lost, *found.unheld}
+    duplicates.delete_damaged(connection, found.marred)
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)
     if found.words:

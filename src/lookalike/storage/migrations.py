@@ -12,7 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
-from lookalike.storage import descriptions, knowledge, regions, words
+from lookalike.storage import descriptions, duplicates, knowledge, regions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -128,12 +128,18 @@ def m004_regions(connection: sqlite3.Connection) -> None:
     regions.create_tables(connection)
 
 
+def m006_fingerprints_and_decisions(connection: sqlite3.Connection) -> None:
+    """Make the tables of near-duplicates; the next `index` fills in the fingerprints."""
+    duplicates.create_tables(connection)
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
     m002_chosen_descriptors,
     m003_words_descriptions_attributes,
     m004_regions,
     m005_knowledge,
+    m006_fingerprints_and_decisions,
 )
 
 

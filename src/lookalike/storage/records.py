@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from lookalike.errors import UsageError
+from lookalike.images.perceptual_hash import Fingerprint
 
 FileState: TypeAlias = Literal["indexed", "failed", "skipped"]
 
@@ -36,6 +37,7 @@ class NewImage:
         format: Name of the file format, for instance `JPEG`.
         embeddings: One vector for each descriptor of the catalog.
         labels: Names and probabilities that the model predicts.
+        fingerprint: For near-duplicates; where it is missing the next `index` makes it.
     """
 
     hash: bytes
@@ -45,6 +47,7 @@ class NewImage:
     format: str
     embeddings: Mapping[str, Float32[ndarray, " _"]]
     labels: tuple[tuple[str, float], ...] = ()
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)

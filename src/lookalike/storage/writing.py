@@ -11,7 +11,7 @@ from typing import Final
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
-from lookalike.storage import annotations, descriptions, reading, vectors, words
+from lookalike.storage import annotations, descriptions, duplicates, reading, vectors, words
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
@@ -72,6 +72,10 @@ def store(
         vectors.insert(connection, name, [row for row in rows if row[0] in new])
     _insert_labels(connection, [image for image in new.values() if image.labels])
     annotations.restore(connection, list(new))
+    duplicates.insert(
+        connection,
+        ((hash_, image.fingerprint) for hash_, image in new.items() if image.fingerprint),
+    )
     failpoint("storage.commit.embeddings")
     _note_loose(connection, [file.path for file in batch.files])
     n_changed = _upsert_files(connection, batch.files)
