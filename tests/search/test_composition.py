@@ -14,7 +14,7 @@ from lookalike.search.parts import Context
 from lookalike.search.queries import Query
 from lookalike.search.region_gallery import PER_IMAGE
 from lookalike.storage.catalog import Catalog
-from tests.search.galleries import FULL, N_IMAGES, WITHOUT, gallery_of, made_of
+from tests.search.search_galleries import FULL, N_IMAGES, WITHOUT, gallery_of, made_of
 
 LEFT, RIGHT = (0.1, 0.2, 0.3, 0.5), (0.6, 0.2, 0.3, 0.5)
 

@@ -7,7 +7,7 @@ from lookalike.arrays import normalize
 from lookalike.index.exact import exact_index
 from lookalike.search.region_gallery import PER_IMAGE, RegionGallery, fit_best, greatest, ranges
 from lookalike.search.regions import RegionPart
-from tests.search.galleries import N_IMAGES, WITHOUT, gallery_of
+from tests.search.search_galleries import N_IMAGES, WITHOUT, gallery_of
 
 
 @pytest.fixture
