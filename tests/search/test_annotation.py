@@ -124,6 +124,16 @@ def test_undoing_brings_back_what_was_propagated_before(catalog):
     assert {by for _, _, by in find("cat", 90, 0.05)} == {"person"}
 
 
+def test_undoing_does_without_clusters_that_are_gone(catalog):
+    label(catalog, range(1, 31))
+    propagate(catalog, "content")
+    make_clusters(catalog, "other", k=2)
+    propagate(catalog, "other")
+    catalog.knowledge.clusterings.delete("content")
+    assert undo(catalog)["detail"]["clustering"] == "other"
+    assert {by for _, _, by in catalog.knowledge.annotations.find("cat", 90, 0.05)} == {"person"}
+
+
 def test_the_next_cluster_is_large_and_unknown(tmp_path):
     rows, groups = planted(90, noise=0.05)
     keep = np.flatnonzero((groups != 2) | (np.arange(90) < 12))  # the last group is small

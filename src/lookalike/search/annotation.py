@@ -259,7 +259,9 @@ def propagate(
 def undo(catalog: Catalog, progress: Progress = SILENT) -> dict[str, Any]:
     """Take back the latest action, and what followed from it.
 
-    If probabilities had been worked out before, they are again what they were then.
+    If probabilities had been worked out before, they are worked out again from what was said
+    then; they are the same if the clusters still are. Without clusters of that name, or pictures
+    with labels from then, there are none.
 
     Returns:
         The action: its kind, options and number of statements.
@@ -272,7 +274,10 @@ def undo(catalog: Catalog, progress: Progress = SILENT) -> dict[str, Any]:
     earlier = [each for each in annotations.history() if each.kind == "propagate"]
     if action.kind == "propagate" and earlier:
         statements = annotations.statements(until=earlier[0].id)
-        _propagate(catalog, earlier[0].detail, statements, False, progress)
+        detail = earlier[0].detail
+        is_there = detail["clustering"] in catalog.knowledge.clusterings.names()
+        if is_there and any(statement.holds for statement in statements):
+            _propagate(catalog, detail, statements, False, progress)
     return {"kind": action.kind, "detail": dict(action.detail), "statements": action.n}
 
 
