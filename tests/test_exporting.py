@@ -124,8 +124,8 @@ def test_what_cannot_be_done_is_said(photos, some, tmp_path, monkeypatch):
         export(photos, some, "zip", print)
     with pytest.raises(UsageError, match="a folder; name a file"):
         export(photos, some, "zip", tmp_path)
-    with pytest.raises(UsageError, match="no descriptor 'color'; this collection has: content"):
-        export(photos, some, "npy", tmp_path / "e", descriptor="color")
+    with pytest.raises(UsageError, match="no descriptor 'smell'; this collection has: content"):
+        export(photos, some, "npy", tmp_path / "e", descriptor="smell")
     with pytest.raises(UsageError, match="no image 99"):
         export(photos, Selected(np.array([99])), "csv", tmp_path / "x")
     monkeypatch.setitem(sys.modules, "pyarrow", None)

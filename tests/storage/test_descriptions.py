@@ -60,11 +60,14 @@ def test_what_is_said_is_told_with_who_said_it(catalog):
     assert found.attributes == (Known("mood", "calm", "person"),)
 
 
-def test_given_labels_are_never_among_those_of_the_model(catalog):
+def test_given_labels_count_before_those_of_the_model_and_leave_them(catalog):
     batch = Batch((image_of("green", (("tree", 0.8),)),), batch_of(("/photos/c", "green")).files)
     catalog.commit(batch, run=catalog.begin_run())
     green = content_of("green")
     catalog.descriptions.change([Description(green, PERSON, labels=("tree", "park"))])
+    [record] = catalog.images([id_of(catalog, "green")])
+    assert record.labels == (("park", 1.0), ("tree", 1.0))
+    catalog.descriptions.change([Description(green, PERSON, remove_labels=("tree", "park"))])
     [record] = catalog.images([id_of(catalog, "green")])
     assert record.labels == (("tree", 0.8),)
 

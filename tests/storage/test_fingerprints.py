@@ -13,6 +13,7 @@ from lookalike.storage.catalog import Catalog
 from lookalike.storage.duplicates import DuplicateStore
 from lookalike.storage.folder import create_folder, open_folder
 from lookalike.storage.integrity import verify
+from lookalike.storage.migrations import MIGRATIONS, m006_fingerprints_and_decisions
 from lookalike.storage.records import Batch
 from lookalike.storage.shrinking import Shrinking, shrink_in_place
 from tests.killing import failpoints_of, kill_at
@@ -93,9 +94,10 @@ def test_an_older_catalog_lacks_fingerprints_until_they_are_added(folder):
     with closing(sqlite3.connect(folder.catalog)) as connection:
         for table in ("fingerprints", "duplicate_verdicts", "duplicate_keeps"):
             connection.execute(f"DROP TABLE {table}")
-        connection.execute("PRAGMA user_version = 1")
+        before = MIGRATIONS.index(m006_fingerprints_and_decisions)
+        connection.execute(f"PRAGMA user_version = {before}")
         connection.commit()
-    with pytest.raises(MismatchError, match="catalog version 1"):
+    with pytest.raises(MismatchError, match="catalog version 5"):
         Catalog.open(folder.catalog)
     with Catalog.open(folder.catalog, writable=True) as catalog:
         assert catalog.duplicates.lacking().tolist() == [1, 2, 3]

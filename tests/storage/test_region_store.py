@@ -135,13 +135,3 @@ def test_content_can_be_replaced_by_fewer_dimensions(catalog, path):
     ids, rows = next(catalog.regions.vectors("content", 2))
     np.testing.assert_allclose(rows, np.stack([before[int(i)][:2] * 2 for i in ids]), rtol=1e-3)
     assert len(rows_of(catalog, "color")) == 2
-
-
-def test_an_older_catalog_gets_the_tables(path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
-        with Catalog.create(path, DESCRIPTORS) as made:
-            index(made, TREE)
-    with Catalog.open(path, writable=True) as catalog:
-        catalog.regions.store({1: [region(1)]}, version=1)
-        assert catalog.regions.counts(1) == (1, 2, 1)

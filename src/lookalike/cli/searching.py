@@ -126,7 +126,7 @@ def index(
         "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
         "lookalike search photos.lookalike --words beach --sort date",
-        "lookalike search photos.lookalike --layout 'person@0.1,0.2,0.4,0.9; dog@0.5,0.6,0.9,1'",
+        "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
         "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
