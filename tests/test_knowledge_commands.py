@@ -149,14 +149,14 @@ def test_subjects_are_counted_kept_and_narrowed(ask, place):
     (place / "tree.txt").write_text("color\n  warm\n    red\n  cold\n    blue\n")
     code, top = ask("subjects", "c.lookalike", "--tree", "tree.txt", "--propose")
     assert code == 0
-    assert top["children"] == [{"name": "smell", "pictures": 30, "n_children": 2}]
+    assert top["children"] == [{"name": "color", "pictures": 30, "n_children": 2}]
     assert [each["label"] for each in top["proposals"]] == ["green"]
-    _, colors = ask("subjects", "c.lookalike", "smell", "-k", 3)
+    _, colors = ask("subjects", "c.lookalike", "color", "-k", 3)
     assert [each["pictures"] for each in colors["children"]] == [15, 15]
     assert len(colors["hits"]) == 3
     _, hits = ask("search", "c.lookalike", "--image", "outfits/images/000.png", "-k", 5)
     (place / "hits.json").write_text(json.dumps(hits))
-    _, narrowed = ask("subjects", "c.lookalike", "smell", "--from", "hits.json")
+    _, narrowed = ask("subjects", "c.lookalike", "color", "--from", "hits.json")
     n_red = sum(class_of(hit["path"]) == 0 for hit in hits["hits"])
     assert narrowed["children"][0]["pictures"] == n_red
     _, placed = ask("subjects", "c.lookalike", "cold", "--place", "green=cold")
