@@ -14,6 +14,8 @@ from lookalike.arrays import normalize
 from lookalike.dimensions import Selection
 from lookalike.errors import UsageError
 from lookalike.features import descriptors
+from lookalike.filling import fill_in
+from lookalike.ingest import IngestOptions
 from lookalike.storage.folder import open_folder
 from lookalike.storage.integrity import verify
 from lookalike.storage.shrinking import Shrinking, shrink_in_place
@@ -112,6 +114,17 @@ def test_pictures_whose_files_are_lost_keep_lacking_and_that_is_told(place, read
     assert len(rows_of(place, "color")) == N
 
 
+def test_a_file_that_holds_another_picture_now_is_not_taken_for_the_old_one(place):
+    with Collection.open(place / "c.lookalike", writable=True) as photos:
+        photos.choose_descriptors(("color",))
+        shutil.copy2(place / "pictures" / "001.png", place / "pictures" / "000.png")
+        options = IngestOptions(image_size=32, workers=0)
+        [trouble] = fill_in(photos.catalog, descriptors.find(["color"]), options)
+        assert trouble.path.endswith("000.png")
+        assert trouble.reason == "lacks color: it holds another picture now"
+        assert photos.catalog.chosen.n_lacking() == {"color": 1}
+
+
 def test_images_without_a_descriptor_are_found_without_evidence_in_it(place):
     write_pictures(place / "pictures" / "more", 2, seed=5)
     add_descriptors(place, "color")
@@ -130,6 +143,26 @@ def test_images_without_a_descriptor_are_found_without_evidence_in_it(place):
     assert verify(place / "c.lookalike").is_clean
     add_descriptors(place, "color")
     assert len(rows_of(place, "color")) == N + 2
+
+
+def test_an_index_built_before_older_images_got_theirs_is_not_used(place):
+    add_descriptors(place, "color")
+    with sqlite3.connect(place / "c.lookalike" / "catalog.sqlite") as connection:
+        connection.execute("DELETE FROM embeddings_color WHERE image_id <= 2")
+        connection.execute("UPDATE state SET revision = revision + 1")
+        connection.execute("UPDATE descriptors SET filled = (SELECT revision FROM state)")
+    connection.close()
+    with Collection.open(place / "c.lookalike", writable=True) as photos:
+        photos.build_indexes(force=True)
+        assert len(photos.gallery.indexes["color"].ids) == N - 2
+        [image, _] = photos.catalog.chosen.lacking(0, 9)
+        rows = np.ones((1, 304), np.float32)
+        photos.catalog.chosen.fill({"color": ([image.hash], rows)})
+        assert photos.gallery.indexes["color"].ids.tolist() == [1, *range(3, N + 1)]
+    add_descriptors(place, "color")
+    with Collection.open(place / "c.lookalike") as photos:
+        told = {state["descriptor"]: state for state in photos.status()["indexes"]}
+    assert (told["color"]["n"], told["color"]["newer"]) == (N, 0)
 
 
 def test_a_damaged_row_is_repaired_without_forgetting_the_image(place):

@@ -202,6 +202,11 @@ def show_status(content: Mapping[str, Any]) -> None:
         *_region_rows(content["regions"]),
     ]
     rows += [
+        (f"lacking {name}", f"{n} images: the next `index` extracts it from their files")
+        for name, n in content["lacking"].items()
+        if n
+    ]
+    rows += [
         (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
     ]
     show_table(("", ""), rows)
@@ -275,8 +280,6 @@ def _index_line(index: Mapping[str, Any]) -> str:
             f"finds {index['measured_recall']:.1%} of the true neighbors "
             f"(target {index['recall_target']:.0%})"
         )
-    if index.get("lacking"):
-        parts.append(f"{index['lacking']} images lack it: the next `index` extracts it")
     if index["newer"] or index["deleted"]:
         parts.append(f"{index['newer']} newer compared beside it, {index['deleted']} gone masked")
     return "; ".join(parts)

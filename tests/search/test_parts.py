@@ -47,7 +47,7 @@ def even_ids(query: Query, context: Context) -> list[Part]:
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parts")
     write_tiny_model(folder / "tiny")
-    with Collection.create(folder / "c.lookalike", model=folder / "tiny") as made:
+    with Collection.create(folder / "c.lookalike", model=folder / "tiny", descriptors=()) as made:
         made.add(write_masks(folder / "outfits", N) / "images", workers=0)
         yield made
 
