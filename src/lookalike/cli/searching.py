@@ -105,7 +105,7 @@ def index(
         "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
         "lookalike search photos.lookalike --words beach --sort date",
-        "lookalike search photos.lookalike --layout 'person@0.1,0.2,0.4,0.9; dog@0.5,0.6,0.9,1'",
+        "lookalike search photos.lookalike --layout 'person@0,0,.4,1; dog@.5,.6,1,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
     ),
@@ -204,9 +204,9 @@ def search(
     from lookalike.search.urls import fetched  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
-        said = in_words(opened, texts, words, filter_, synonyms)
+        said = in_words(opened, texts, words, filter_, synonyms, not_texts)
         positives = make_examples(images, urls, ids, said.texts)
-        negatives = make_examples(not_images, not_urls, not_ids, not_texts)
+        negatives = make_examples(not_images, not_urls, not_ids, said.not_texts)
         liked, disliked = read_example_weights(example_weights, len(positives), len(negatives))
         given = {
             "positives": positives,
