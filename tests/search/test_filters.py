@@ -99,7 +99,8 @@ def test_what_is_read(text, condition, words):
         ("//", 1, "expression is empty"),
         ("caption:...", 9, "needs a word"),
         ("***", 1, "neither a condition nor a word"),
-        ("(" * 50, 42, "more than 40 parentheses"),
+        ("(" * 50, 18, "more than 16 parentheses"),
+        ("a " * 201, 401, "more than 200 conditions and words"),
     ],
 )
 def test_errors_point_at_the_character(text, at, message):

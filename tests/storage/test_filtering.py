@@ -144,6 +144,20 @@ def test_no_text_is_taken_for_a_command(place, text):
     assert place[0].n_images == 5
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-(label:dog id:1 " * 8 + "label:cat" + ")" * 8,
+        "(id:1 (has:camera id:2) OR (id:2 " * 8 + "label:cat" + "))" * 8,
+        "(" + "a " * 199 + ")",
+        "id:1 OR " * 199 + "id:2",
+        "-/a/ " * 200,
+    ],
+)
+def test_the_largest_filters_can_be_asked(place, text):
+    assert isinstance(passing(place, text), str)
+
+
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*.*.*.*.*)x", "((a?){30}){30}b"])
 def test_a_hostile_pattern_takes_no_time(place, pattern):
     started = time.perf_counter()
