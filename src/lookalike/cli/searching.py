@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ from lookalike.options import (
 )
 from lookalike.showing import show_hits, show_ingest, show_problems, show_status
 from lookalike.terminal import Bars
+
+if TYPE_CHECKING:  # --help must not load it
+    from lookalike.search.queries import Query
 
 
 @app.command(
@@ -105,7 +108,7 @@ def index(
         "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
         "lookalike search photos.lookalike --words beach --sort date",
-        "lookalike search photos.lookalike --layout 'person@0,0,.4,1; dog@.5,.6,1,1'",
+        "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
     ),
@@ -201,7 +204,6 @@ def search(
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
-    from lookalike.search.urls import fetched  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
         said = in_words(opened, texts, words, filter_, synonyms, not_texts)
@@ -226,7 +228,7 @@ def search(
             "order": order,
         }
         query = make_query(given, None if saved is None else read_query(saved))
-        asked = fetched(query) if allow_url else query
+        asked = _fetched(query) if allow_url else query
         found = answer(opened, asked, k)
         if save is not None:
             save_query(query, save)
@@ -235,6 +237,12 @@ def search(
     content = {**found, "query": query.to_json()}
     show_result(as_json, content, lambda: show_hits(found))
     return 0
+
+
+def _fetched(query: "Query") -> "Query":
+    from lookalike.search.urls import fetched  # noqa: PLC0415 - loads what speaks to the web
+
+    return fetched(query)
 
 
 @app.command(context_settings=SETTINGS, epilog=examples("lookalike status photos.lookalike"))
