@@ -157,7 +157,7 @@ def flat(condition):
     return kind(tuple(joined))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trees)
 def test_every_tree_is_read_again_from_its_text(condition):
     found = parse_conditions(str(condition))
@@ -167,7 +167,7 @@ def test_every_tree_is_read_again_from_its_text(condition):
         assert found == flat(condition)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text('labeldog:()-"/ .>=OR\\12%', max_size=30))
 def test_any_text_is_read_or_refused_in_one_line(text):
     complaint = ""
