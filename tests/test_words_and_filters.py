@@ -157,6 +157,13 @@ def test_the_command_line_finds_by_words_and_filter(ask):
     assert list(found["hits"][0]["scores"]) == ["words"]
 
 
+def test_texts_are_what_is_said_where_the_model_knows_no_words(ask):
+    code, found = ask("search", "c.lookalike", "--text", "animal", "--not-text", "dog")
+    assert code == 0
+    assert [hit["path"][-7:] for hit in found["hits"]] == ["001.png"]
+    assert found["query"] == {"words": "animal -dog"}
+
+
 def test_synonyms_come_from_a_file(ask, tmp_path):
     (tmp_path / "same.txt").write_text("hound, dog\n")
     words = ("search", "c.lookalike", "--words", "hound ", "--synonyms", str(tmp_path / "same.txt"))

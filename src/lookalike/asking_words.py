@@ -8,6 +8,7 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.search.queries import Query, TextExample
 from lookalike.search.words import expand, read_synonyms, understand
+from lookalike.storage.words import terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,13 @@ class InWords:
 
     Attributes:
         texts: For the model's text side.
+        not_texts: The same, of what is not to be seen.
         words: For captions, labels, names and attributes.
         condition: A filter.
     """
 
     texts: tuple[str, ...] = ()
+    not_texts: tuple[str, ...] = ()
     words: str = ""
     condition: str = ""
 
@@ -31,6 +34,7 @@ def in_words(
     words: str | None = None,
     condition: str | None = None,
     synonyms: Path | None = None,
+    not_texts: Sequence[str] = (),
 ) -> InWords:
     """Sort out which words are for the model and which for what is known of pictures.
 
@@ -43,11 +47,12 @@ def in_words(
         words: What is said of a picture.
         condition: A filter.
         synonyms: A file of words that mean the same.
+        not_texts: What is not to be seen; for a model that knows no words, not to be said.
 
     Raises:
         UsageError: If a text is empty, or makes no sense.
     """
-    for text in texts:
+    for text in (*texts, *not_texts):
         TextExample(text)  # which refuses empty ones
     if words is not None and not words.strip():
         raise UsageError("--words is empty; say what is to be found, or leave it out")
@@ -57,11 +62,14 @@ def in_words(
     is_known = bool(texts) and _known(collection, " ".join(texts))
     if is_known or not collection.card.has_text:
         asked += list(texts)
+    if not collection.card.has_text:
+        asked += [f"-{word}" for text in not_texts for word in terms(text)]
     found = " ".join(asked)
     if found and synonyms is not None:
         found = expand(found, read_synonyms(synonyms))
-    seen = tuple(texts) if collection.card.has_text else ()
-    return InWords(seen, found, condition or "")
+    if not collection.card.has_text:
+        return InWords((), (), found, condition or "")
+    return InWords(tuple(texts), tuple(not_texts), found, condition or "")
 
 
 def corrections(collection: Collection, query: Query) -> Mapping[str, tuple[str, ...]]:

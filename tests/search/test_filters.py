@@ -99,7 +99,8 @@ def test_what_is_read(text, condition, words):
         ("//", 1, "expression is empty"),
         ("caption:...", 9, "needs a word"),
         ("***", 1, "neither a condition nor a word"),
-        ("(" * 50, 42, "more than 40 parentheses"),
+        ("(" * 50, 18, "more than 16 parentheses"),
+        ("a " * 201, 401, "more than 200 conditions and words"),
     ],
 )
 def test_errors_point_at_the_character(text, at, message):
@@ -156,7 +157,7 @@ def flat(condition):
     return kind(tuple(joined))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(trees)
 def test_every_tree_is_read_again_from_its_text(condition):
     found = parse_conditions(str(condition))
@@ -166,7 +167,7 @@ def test_every_tree_is_read_again_from_its_text(condition):
         assert found == flat(condition)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text('labeldog:()-"/ .>=OR\\12%', max_size=30))
 def test_any_text_is_read_or_refused_in_one_line(text):
     complaint = ""

@@ -11,11 +11,13 @@ from lookalike import Collection, IdExample, Query, TextExample
 from lookalike.__main__ import run
 from lookalike.arrays import Embeddings, normalize
 from lookalike.asking import answer, draw_answer, make_examples, make_query
+from lookalike.asking_words import in_words
 from lookalike.errors import UsageError
 from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_similarities, fit_text_calibration
 from lookalike.search.feedback import Feedback
 from lookalike.search.searcher import Searcher
+from lookalike.storage.records import Description
 from tests.index.galleries import built
 from tests.search.painters import ColorEncoder, calibrations_of
 from tests.small_sets import write_masks
@@ -258,3 +260,21 @@ def test_a_like_counts_as_much_as_words(photos):
     )
     for image, score in of_both.items():
         assert score == pytest.approx((of_words[image] + of_likes[image]) / 2)
+
+
+def test_plain_text_asks_the_model_and_what_is_said_where_both_know_it(photos):
+    said = in_words(photos, ["scarlet"])
+    assert (said.texts, said.words) == (("scarlet",), "")
+    ids = photos.catalog.ids().tolist()
+    photos.catalog.descriptions.change(
+        [Description(photos.images([ids[1]])[0].hash, "person", ("a scarlet hat",))]
+    )
+    said = in_words(photos, ["scarlet"])
+    assert (said.texts, said.words) == (("scarlet",), "scarlet")
+    query = Query((TextExample("scarlet"),), words=said.words)
+    hits = photos.search(query, k=3)
+    assert set(hits.parts) == {"content", "words"}
+    mean = (hits.parts["content"] + hits.parts["words"]) / 2
+    assert hits.scores[0] == pytest.approx(mean[0])
+    assert hits.ids[0, 0] == ids[1]
+    assert hits.parts["words"][0].tolist() == pytest.approx([np.log10(N + 1), 0, 0])

@@ -46,7 +46,7 @@ PICTURES = (
           colors=(("gray", 0.9),)),
     Shown("/p/work/plan.tif", "c", 100, 100, 900, "TIFF", labels=("Größe", "hot"),
           predicted=(("dog", 0.7),), colors=(("white", 0.95),)),
-    Shown("/p/work/dog.gif", "d", 64, 48, 700, "GIF", ("Déjà vu, said the hot", "Dog days"),
+    Shown("/p/work/dog.gif", "d", 64, 48, 700, "GIF", ("Déjà vu", "A day in the hot", "Dog days"),
           taken="2025-01-01T00:00:00", colors=(("blue", 0.1), ("red", 0.8))),
     Shown("/p/work/copy of dog.gif", "d"),
     Shown("/p/100%_sure.jpg", "e", 1000, 500, 2_400_000, file_time="2019-06-01T12:00:00"),

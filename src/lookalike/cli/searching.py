@@ -129,7 +129,6 @@ def index(
         "lookalike search photos.lookalike --words 'dog grass' --filter 'taken:2024'",
         "lookalike search photos.lookalike --id 17 --filter 'width:>1000 color:blue'",
         "lookalike search photos.lookalike --words beach --sort date",
-        "lookalike search photos.lookalike --layout 'dog@0.5,0.6,0.9,1'",
         "lookalike search photos.lookalike --layout map.png --cut auto --save plan.json",
         "lookalike search photos.lookalike --query plan.json --sort date",
         "lookalike search photos.lookalike --colors 'blue:40,#d02010:10'",
@@ -287,9 +286,9 @@ def search(
     seen = None if keep_seen is None else not keep_seen
     marked = Said(make_marks(liked, disliked, loved, hated), undo, method, seen)
     with Collection.open(collection, writable=save_as is not None) as opened:
-        said = in_words(opened, texts, words, filter_, synonyms)
+        said = in_words(opened, texts, words, filter_, synonyms, not_texts)
         positives = with_boxes(make_examples(images, urls, ids, said.texts), boxes)
-        negatives = make_examples(not_images, not_urls, not_ids, not_texts)
+        negatives = make_examples(not_images, not_urls, not_ids, said.not_texts)
         of_each = read_example_weights(example_weights, len(positives), len(negatives))
         given = {
             "positives": positives,

@@ -20,8 +20,10 @@ from lookalike.storage import conditions
 from lookalike.storage.conditions import All, Condition, Either, Matches, Not, Says
 
 LONGEST: Final = 4_000
-DEEPEST: Final = 40
+DEEPEST: Final = 16
 """Parentheses and signs within each other."""
+MOST: Final = 200
+"""Conditions and words."""
 
 _KEY: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):")
 _BARE: Final = re.compile(r'[^\s()"]+')
@@ -122,6 +124,7 @@ class _Parser:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._n_leaves = 0
 
     def parse(self) -> list[_Part]:
         found = self._parts()
@@ -173,6 +176,9 @@ class _Parser:
 
     def _leaf(self) -> _Part:
         start = self._at
+        self._n_leaves += 1
+        if self._n_leaves > MOST:
+            raise self._misread(f"more than {MOST} conditions and words")
         if self._next() == "/":
             return Matches("path", self._pattern(), start + 1)
         key = self._takes(_KEY)

@@ -17,7 +17,8 @@ PHRASE_KEYS: Final = ("caption", "text")
 PATH_KEYS: Final = ("path", "name")
 PATTERN_KEYS: Final = ("path", "label", "given", "predicted", "caption")
 
-_SIMPLE: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*äöüß")
+_SIMPLE: Final = "_.*"
+"""Signs that need no quotation marks, as letters and digits do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,8 @@ def _number(value: int | float | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    if text and set(text) <= _SIMPLE and ".." not in text:
+    is_simple = all(char.isalnum() or char in _SIMPLE for char in text)
+    if text and is_simple and ".." not in text:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
