@@ -85,7 +85,7 @@ def test_status(ask):
     assert code == 0
     assert set(found) == {
         *("path", "format", "created", "model", "selection", "classes", "images", "files"),
-        *("folders", "descriptors", "revision", "indexes", "bytes"),
+        *("folders", "descriptors", "revision", "indexes", "bytes", "regions"),
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}
     assert set(found["indexes"][0]) == {
