@@ -57,11 +57,25 @@ def test_regions_come_back_as_they_were_stored(catalog):
             )
     outlines = catalog.regions.outlines()
     assert outlines.ids.tolist() == list(expected)
-    assert outlines.names == ("cat", "dog")
-    assert outlines.labels.tolist() == [1, -1, 0]
+    labels = [None if at < 0 else outlines.names[at] for at in outlines.labels]
+    assert labels == ["dog", None, "cat"]
     assert outlines.masks.tolist() == [r.mask for r in expected.values()]
     assert outlines.boxes[0].tolist() == [0.25, 0.0, 0.5, 1.0]
-    assert catalog.regions.outlines([65, 999]).ids.tolist() == [65]
+
+
+def test_outlines_are_read_some_at_a_time(catalog, monkeypatch):
+    catalog.regions.store({1: [region(1, "dog"), region(2)], 3: [region(3, "cat")]}, version=1)
+    whole = catalog.regions.outlines()
+    monkeypatch.setattr("lookalike.storage.regions._BATCH", 1)
+    parts = catalog.regions.outlines()
+    assert parts.names == whole.names
+    for name in ("ids", "boxes", "areas", "masks", "labels"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_a_catalog_without_regions_has_no_outlines(catalog):
+    outlines = catalog.regions.outlines()
+    assert (len(outlines.ids), outlines.boxes.shape, outlines.names) == (0, (0, 4), ())
 
 
 def test_what_lacks_regions_is_told_page_by_page(catalog):
