@@ -80,9 +80,10 @@ class Gallery:
     averaged: np.ndarray
 
     @classmethod
-    def of(cls, collection: Collection) -> "Gallery":
-        """Read a collection."""
-        rows = collection.vectors(collection.catalog.ids(), "layout")
+    def of(cls, collection: Collection, paths: Sequence[bytes]) -> "Gallery":
+        """Read a collection, its pictures in the order of `paths`."""
+        known = collection.catalog.ids_of_paths(paths)
+        rows = collection.vectors([known[path] for path in paths], "layout")
         blocks = [
             collection.model.decode_codes(rows[at : at + 64]) for at in range(0, len(rows), 64)
         ]
@@ -219,23 +220,17 @@ def learn_models(folder: Path, scenes: Path, seed: int, epochs: int) -> None:
 def run_seed(models: Path, seed: int, gallery: Path, n_queries: int, work: Path) -> dict[str, Any]:
     """Measure the three models of one seed."""
     dataset = open_dataset(gallery)
+    paths = [os.fsencode(str(each.path)) for each in dataset]
     opened: dict[str, Gallery] = {}
     for name, stem in MODELS.items():
         place = work / f"{stem}-s{seed}.lookalike"
         made = Collection.create(place, model=models / f"{stem}-s{seed}")
         made.add(gallery / "images", progress=Bars())
-        opened[name] = Gallery.of(made)
+        opened[name] = Gallery.of(made, paths)
     grid = opened["self-encoding"].collection.card.grid
     maps = np.concatenate(
         [shrink_label_maps(each.read_label_map()[None], grid) for each in dataset]
     )
-    collection = opened["self-encoding"].collection
-    paths = [os.fsencode(str(each.path)) for each in dataset]
-    known = collection.catalog.ids_of_paths(paths)
-    ids = np.array([known[path] for path in paths])
-    for each in opened.values():  # rows are pictures in the order of their paths, as of `ids`
-        assert each.collection.catalog.ids_of_paths(paths) == known
-    maps = maps[np.argsort(ids)]
     rng = np.random.default_rng(seed)
     at = rng.choice(len(maps), min(n_queries, len(maps)), replace=False)
     result: dict[str, Any] = {"paintings": {}, "n_queries": len(at), "n_gallery": len(maps)}

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,9 @@ from lookalike.options import (
 from lookalike.search.names import Expansion, Method, Reranking
 from lookalike.showing import show_hits, show_ingest, show_problems, show_status
 from lookalike.terminal import Bars
+
+if TYPE_CHECKING:  # --help must not load it
+    from lookalike.search.queries import Query
 
 
 @app.command(
@@ -204,7 +207,6 @@ def search(
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.layout_files import read_layout  # noqa: PLC0415
     from lookalike.search.query_files import read_query, save_query  # noqa: PLC0415
-    from lookalike.search.urls import fetched  # noqa: PLC0415
     from lookalike.sessions import Said, make_marks, open_session  # noqa: PLC0415
 
     positives = make_examples(images, urls, ids, texts)
@@ -235,7 +237,7 @@ def search(
         before = None if saved is None else read_query(saved)
         going = open_session(opened, given, said, session, saved=before)
         query = going.query
-        asked = fetched(query) if allow_url else query
+        asked = _fetched(query) if allow_url else query
         found = answer(opened, asked, k)
         if save is not None:
             save_query(query, save)
@@ -248,6 +250,12 @@ def search(
     content = {**found, "query": query.to_json()}
     show_result(as_json, content, lambda: show_hits(found))
     return 0
+
+
+def _fetched(query: "Query") -> "Query":
+    from lookalike.search.urls import fetched  # noqa: PLC0415 - loads what speaks to the web
+
+    return fetched(query)
 
 
 @app.command(context_settings=SETTINGS, epilog=examples("lookalike status photos.lookalike"))

@@ -36,6 +36,7 @@ _RADIUS: Final = 7
 _FRAME: Final = 3
 _BADGE: Final = 22
 _SMOOTHING: Final = 4
+_BOXED_PX: Final = 256
 # The font that comes with Pillow knows these; others are drawn with the one of Matplotlib.
 _BUILT_IN_CHARACTERS: Final = frozenset(map(chr, range(32, 127))) | frozenset("·±…")
 
@@ -134,9 +135,14 @@ def draw_words(text: str, side: int = 148) -> Pixels:
     return np.asarray(canvas)
 
 
-def draw_box(pixels: Pixels, box: Sequence[float]) -> Pixels:
-    """Draw a box, x0, y0, x1, y1 as shares of the picture, in a color seen on light and dark."""
-    canvas = Image.fromarray(pixels)
+def draw_box(pixels: Pixels, box: Sequence[float]) -> UInt8[ndarray, "drawn_height drawn_width 3"]:
+    """Draw a box, x0, y0, x1, y1 as shares of the picture, in a color seen on light and dark.
+
+    Small pictures are enlarged, each pixel to a square.
+    """
+    # On tiny pictures lines would be as coarse as these.
+    factor = -(-_BOXED_PX // max(pixels.shape[:2]))
+    canvas = Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
     x0, y0, x1, y1 = (
         round(share * (length - 1))
         for share, length in zip(box, (*canvas.size, *canvas.size), strict=True)
