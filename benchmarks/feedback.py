@@ -1,6 +1,6 @@
 """A simulated person marks hits, round after round: what do the methods make of the marks?
 
-    LOOKALIKE_DATA=photographs python -m benchmarks.feedback [--queries 400]
+    LOOKALIKE_DATA=photographs python -m benchmarks.feedback [--queries 300]
 
 Two galleries, indexed with the model that ships: the twenty themes of `corel` that it was not
 learned from (wanted: pictures of the query's theme), and 2,000 generated scenes (wanted: pictures
@@ -280,7 +280,7 @@ def run(data: Path, folder: Path, n: int, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, and write the figures and their plot."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--queries", type=int, default=400)
+    parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("docs/results/feedback.json"))
     parser.add_argument("--plot", type=Path, default=Path("docs/images/feedback.png"))
