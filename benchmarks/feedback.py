@@ -1,6 +1,6 @@
 """A simulated person marks hits, round after round: what do the methods make of the marks?
 
-    LOOKALIKE_DATA=photographs python -m benchmarks.feedback [--queries 400]
+    LOOKALIKE_DATA=photographs python -m benchmarks.feedback [--queries 300]
 
 Two galleries, indexed with the model that ships: the twenty themes of `corel` that it was not
 learned from (wanted: pictures of the query's theme), and 2,000 generated scenes (wanted: pictures
@@ -21,6 +21,7 @@ also serve who marks little, some methods are measured with two hits per round a
 """
 
 import argparse
+import io
 import json
 import os
 import tempfile
@@ -31,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from PIL import Image
 
 from benchmarks.default_model import measured_themes, open_gallery
 from lookalike.arrays import normalize
@@ -250,7 +252,8 @@ def draw(results: Mapping[str, Any], file: Path) -> None:
             axis.vlines(rounds, table[:, 1], table[:, 2], color=line.color, alpha=0.3)
         label_axes(axis, f"rounds of marks ({gallery})", measure)
     add_legend(figure, axes[0], LIGHT)
-    file.write_bytes(to_png(figure))
+    with Image.open(io.BytesIO(to_png(figure))) as image:  # few colors, a fifth of the bytes
+        image.convert("RGB").quantize(64).save(file, optimize=True)
 
 
 def run(data: Path, folder: Path, n: int, seed: int) -> dict[str, Any]:
@@ -277,7 +280,7 @@ def run(data: Path, folder: Path, n: int, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, print, and write the figures and their plot."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--queries", type=int, default=400)
+    parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("docs/results/feedback.json"))
     parser.add_argument("--plot", type=Path, default=Path("docs/images/feedback.png"))
