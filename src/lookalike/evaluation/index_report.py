@@ -75,15 +75,14 @@ def plot_recall(compared: IndexComparison, theme: Theme) -> "Figure":
     figure, (times, memory) = new_figure(2, theme)
     for position, (name, points) in enumerate(_by_kind(compared).items()):
         line = system_line(name, position, theme)
-        ordered = sorted(points, key=lambda point: point.median_ms)
         for axis, x in (
-            (times, [point.median_ms for point in ordered]),
-            (memory, [point.n_bytes / 2**20 for point in ordered]),
+            (times, [point.median_ms for point in points]),
+            (memory, [point.n_bytes / 2**20 for point in points]),
         ):
-            recalls = [point.recall for point in ordered]
+            recalls = [point.recall for point in points]
             draw_line(axis, np.array(x), np.array(recalls), line)
             axis.plot(x, recalls, "o", color=line.color, markersize=3)
-        best = [(point.median_ms, point.recall) for point in ordered if point.is_best]
+        best = [(point.median_ms, point.recall) for point in points if point.is_best]
         for x_best, y_best in best:
             times.plot(x_best, y_best, "o", color=line.color, markersize=9, fillstyle="none")
     for axis, label in ((times, "processor time of a query, ms"), (memory, "memory, MiB")):
@@ -114,7 +113,7 @@ def plot_decay(compared: IndexComparison, theme: Theme) -> "Figure":
     share.set_ylim(0, 1.05)
     times.set_yscale("log")
     times.yaxis.set_major_formatter("{x:g}")
-    times.yaxis.set_minor_formatter("{x:g}")
+    times.minorticks_off()
     add_legend(figure, share, theme)
     return figure
 

@@ -33,7 +33,7 @@ DIMS: Final = (4, 8, 16, 32, 64, 128, 256)
 """Numbers of principal components for the decay of the KD-tree."""
 
 _TABLES: Final = 16
-_STABLE_BITS: Final = 8
+_STABLE_BITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ def contenders(
 
     Args:
         rows: Unit rows.
-        least: Similarity of the tenth neighbor of some queries: buckets of 2-stable hashes are four
-            times as wide as the median of these distances.
+        least: Similarity of the tenth neighbor of some queries: buckets of 2-stable hashes are two
+            and a half times as wide as the median of these distances.
         seed: Of everything that is drawn.
     """
     n = len(rows)
     checks = (*(c for c in (100, 300, 1_000, 3_000, 10_000) if c < n), EVERYTHING)
     lists = tuple(p for p in (1, 2, 4, 8, 16, 32, 64, 128, 256) if p <= n // 8)
     bits = max(4, round(math.log2(n)) - 2)
-    width = 4 * float(np.median(np.sqrt(np.maximum(2 - 2 * least, 1e-3))))
+    width = 2.5 * float(np.median(np.sqrt(np.maximum(2 - 2 * least, 1e-3))))
     compared = "rows compared"
     return [
         Contender("exact", "", lambda r: FaissKindIndex.build(r, "flat"), (1,)),
