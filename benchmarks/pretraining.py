@@ -9,8 +9,9 @@ few labels, for the same number of steps, from the same first weights. A gallery
 has seen is searched by each; the three are compared query by query with the start from nothing, in
 `content` alone and in a mixture in which `layout` weighs a quarter of it.
 
-`--work` keeps, for each model, its card and its embeddings of the gallery, so a run that was killed
-goes on, and `--learn-only` can learn each seed in a process of its own and on another machine.
+`--work` keeps, for each model, its card and its embeddings of the gallery in 16 bits, so a run that
+was killed goes on, and `--learn-only` can learn each seed in a process of its own and on another
+machine.
 
 Differences are tested within each seed, and over the queries of all seeds together. The latter
 takes each seed's models as given; how much they differ between seeds is shown beside it.
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.arrays import normalize
 from lookalike.atomic import write_atomically
 from lookalike.datasets import Dataset, open_dataset
 from lookalike.datasets.base import LabeledImage
@@ -125,7 +127,8 @@ def learn_seed(work: Path, seed: int, size: Size, backbone: str, device: str) ->
             if encoded.layout is None:
                 raise DatasetError("the scenes have no label maps; draw them anew")
             buffer = io.BytesIO()
-            np.savez(buffer, content=encoded.content, layout=encoded.layout)
+            content, layout = (a.astype(np.float16) for a in (encoded.content, encoded.layout))
+            np.savez(buffer, content=content, layout=layout)
             write_atomically(place / VECTORS, buffer.getvalue())
             shutil.rmtree(place / "model")
     return places
@@ -146,7 +149,8 @@ def measure_seed(
             "seconds": card.training_data["seconds"],
         }
         with np.load(place / VECTORS, allow_pickle=False) as arrays:
-            model = Learned(start, seed, card, arrays["content"], arrays["layout"])
+            content, layout = (arrays[name].astype(np.float32) for name in ("content", "layout"))
+        model = Learned(start, seed, card, normalize(content), layout)
         for mixture, beta in MIXTURES.items():
             system = Ranking(model.mixture(beta))
             found[share, start, mixture] = evaluate(

@@ -125,7 +125,7 @@ def test_cells_are_taught_what_the_teacher_sees_there(tmp_path, generator):
 
 def test_a_teacher_that_does_not_pool_has_no_cells(tmp_path):
     path = write_segmenter(tmp_path / "a.onnx", output="scores")
-    with pytest.raises(UsageError, match="has no average pooling.*teacher_cells_weight of 0"):
+    with pytest.raises(UsageError, match=r"has no average pooling.*teacher_cells_weight of 0"):
         open_teacher(path, "unit", 4, 0.3, CPU, 7)
 
 

@@ -88,10 +88,12 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(momenta, gradients)
         ahead = torch._foreach_add(gradients, momenta, alpha=_MOMENTUM)
         torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
-        alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+        alike: dict[tuple[int, int, int], list[int]] = defaultdict(list)
         for place, matrix in enumerate(ahead):
-            alike[matrix.shape[0], matrix[0].numel()].append(place)
-        for shape, places in alike.items():
+            # On processor cores stacking costs more than it saves.
+            alone = 0 if matrix.is_cuda else place
+            alike[matrix.shape[0], matrix[0].numel(), alone].append(place)
+        for (*shape, _), places in alike.items():
             stacked = torch.stack([ahead[place].flatten(1) for place in places])
             directions = orthogonalize(stacked.to(self._dtype)).to(stacked.dtype)
             size = _STEP_SIZE * math.sqrt(max(shape))
