@@ -166,14 +166,19 @@ def open_data(workspace: Workspace, plan: Plan, progress: Progress) -> Data:
         labels=pictures.labels,
         label_maps=None if pictures.label_maps is None else np.asarray(pictures.label_maps),
         classes=tuple(gallery.classes),
-        relevant_classes=_relevant_classes(gallery, plan.without),
+        relevant_classes=relevant_classes(gallery, plan.without),
         palette=tuple(gallery.palette),
         names=tuple(str(position) for position in range(len(pictures))),
     )
     return Data(learned, np.asarray(pictures.pixels), truth, pictures.unreadable)
 
 
-def _relevant_classes(gallery: Dataset, without: Sequence[str]) -> frozenset[int]:
+def relevant_classes(gallery: Dataset, without: Sequence[str]) -> frozenset[int]:
+    """Return the classes that make pictures relevant to each other, without some.
+
+    Raises:
+        UsageError: If one is not known, or none is left.
+    """
     unknown = [name for name in without if name not in gallery.classes]
     if unknown:
         raise UsageError(
