@@ -252,7 +252,7 @@ class _Graph:
         self._device = device
 
     def run(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        images = self._input.normalize(images)
+        given = self._input.normalize(images.to(self._device.name))
         with torch.no_grad(), self._device.autocast():
-            output: Tensor = self._graph(images.contiguous(memory_format=torch.channels_last))
-        return output.float()
+            output: Tensor = self._graph(given.contiguous(memory_format=torch.channels_last))
+        return output.float().to(images.device)
