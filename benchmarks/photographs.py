@@ -10,8 +10,9 @@ is tuned on it. Classes in nearly every picture do not count for relevance.
 
 Every study and seed has a folder of its own in `--work` and may be learned in a process of its own,
 on another machine (`--learn-only`, with `--studies` and `--seeds`); what was found lies in its
-folder `cells`, small enough to be carried back. Without `--learn-only` what is missing is learned,
-all seeds are compared, and the figures are written to `--out`.
+folder `cells`, small enough to be carried back. Without `--learn-only` what is missing is learned;
+with `--measure-only` it is named and left out, so that each comparison takes the seeds that both
+models have. Then all seeds are compared, and the figures are written to `--out`.
 """
 
 import argparse
@@ -23,6 +24,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.reproduction import Plan, reproduce
+from lookalike.reproduction.findings import Findings
+from lookalike.reproduction.materials import open_data
+from lookalike.reproduction.plan import ABLATIONS
+from lookalike.reproduction.report import write_report
+from lookalike.reproduction.workspace import file_name, open_workspace
 from lookalike.terminal import Bars
 
 STUDIES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -65,9 +71,28 @@ def gather(work: Path, study: str, plan: Plan) -> Path:
     return whole
 
 
-def results_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what a reader of the figures wants."""
-    return {"about": found["about"], "seeds": found["seeds"], **found["ablations"]}
+def measure(folder: Path, study: str, plan: Plan) -> dict[str, Any]:
+    """Compare the models that are there, write the report, and name those that are missing."""
+    workspace = open_workspace(folder, plan)
+    data = open_data(workspace, plan, Bars())
+    findings = Findings(plan)
+    findings.describe(data)
+    missing = []
+    for name in ABLATIONS:
+        for seed in plan.seeds:
+            path = workspace.cells / f"{file_name(f'ablations {name} s{seed}')}.json"
+            if path.is_file():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                findings.add("ablations", name, seed, found)
+            else:
+                missing.append(f"{name}, seed {seed}")
+    write_report(workspace, findings, data)
+    print(f"{study}: missing {'; '.join(missing) or 'nothing'}")
+    told = findings.to_json()
+    return {
+        "about": {**told["about"], "missing": missing, "classes": list(data.truth.classes)},
+        **told["ablations"],
+    }
 
 
 def main() -> None:
@@ -78,24 +103,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs-share", type=float, default=1.0, help="for a trial")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--learn-only", action="store_true")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--learn-only", action="store_true")
+    only.add_argument("--measure-only", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    work = options.work.absolute()
+    work, out = options.work.absolute(), options.out and options.out.absolute()
     # Plans name data sets by path; relative ones let another machine have them elsewhere.
     os.chdir(os.environ["LOOKALIKE_DATA"])
     results = {}
     for study in options.studies:
-        for seed in options.seeds:
+        for seed in () if options.measure_only else options.seeds:
             plan = plan_of(study, [seed], options.epochs_share, options.device)
             reproduce(work / f"{study}-s{seed}", plan, progress=Bars())
         if options.learn_only:
             continue
         plan = plan_of(study, options.seeds, options.epochs_share, options.device)
-        found = reproduce(gather(work, study, plan), plan, progress=Bars())
-        results[study] = results_of(found.to_json())
-    if options.out and not options.learn_only:
-        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        results[study] = measure(gather(work, study, plan), study, plan)
+    if out and not options.learn_only:
+        out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
