@@ -1,145 +1,127 @@
-"""Real photographs: two thirds to learn from, one third to search and to measure on.
+"""Real photographs: does self-encoding help to find labels and layouts? With all ablations.
 
-    LOOKALIKE_DATA=photographs python -m benchmarks.photographs --out photographs.json
+    LOOKALIKE_DATA=photographs python -m benchmarks.photographs --work work
 
-`LOOKALIKE_DATA` names a folder with `coco` (COCO format) and `clothing` (masks). For each set, and
-for COCO at both class levels, a model with and one without self-encoding are learned with the same
-network and steps on `SET#train`; the pictures of `SET#test` are indexed by both and serve as
-queries, each against all others. Nothing is tuned on them. Classes in nearly every picture do not
-count for relevance.
+`LOOKALIKE_DATA` names a folder with `coco` (COCO format) and `clothing` (masks), and for the study
+of drawn maps `voc` and `voc-test` as `benchmarks.drawn_maps` makes them. Each study is the section
+of ablations of `lookalike reproduce`: two thirds of a set are learned from (of drawn maps: all
+photographs but COCO's third), the other third is searched, each picture among the others. Nothing
+is tuned on it. Classes in nearly every picture do not count for relevance.
+
+Every study and seed has a folder of its own in `--work` and may be learned in a process of its own,
+on another machine (`--learn-only`, with `--studies` and `--seeds`); what was found lies in its
+folder `cells`, small enough to be carried back. Without `--learn-only` what is missing is learned;
+with `--measure-only` it is named and left out, so that each comparison takes the seeds that both
+models have. Then all seeds are compared, and the figures are written to `--out`.
 """
 
 import argparse
 import json
 import os
-import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
-from lookalike.collection import Collection
-from lookalike.datasets import Dataset, open_dataset
-from lookalike.evaluation.measurements import Evaluation, compare
-from lookalike.evaluation.protocol import RandomOrder, evaluate
-from lookalike.evaluation.truth import ground_truth
-from lookalike.judging import CollectionSystem, ids_by_hash, same_pictures
-from lookalike.learning.recipes import Recipe, learn
+from lookalike.reproduction import Plan, reproduce
+from lookalike.reproduction.findings import Findings
+from lookalike.reproduction.materials import open_data
+from lookalike.reproduction.plan import ABLATIONS
+from lookalike.reproduction.report import write_report
+from lookalike.reproduction.workspace import file_name, open_workspace
 from lookalike.terminal import Bars
 
-MODELS = {"self-encoding": 1.0, "without": 0.0}
-"""Model → weight of the code."""
-SYSTEMS: Mapping[str, tuple[str, Mapping[str, float] | None]] = {
-    "content + layout": ("self-encoding", None),
-    "content": ("self-encoding", {"content": 1.0}),
-    "layout": ("self-encoding", {"layout": 1.0}),
-    "no self-encoding": ("without", None),
-}
-"""System → its model, and the weights of its descriptors: the default mixture, or one alone."""
-BASELINE = "no self-encoding"
-RECIPE = Recipe(image_size=64, epochs=60, self_encoder_epochs=120)
-"""Sized for half an hour on two processors."""
+STUDIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "coco-80": {
+        "dataset": "coco", "without": ("person",), "epochs": 60, "self_encoder_epochs": 120,
+    },
+    "coco-12": {
+        "dataset": "coco", "level": "supercategories", "without": ("person",),
+        "epochs": 60, "self_encoder_epochs": 120,
+    },
+    "clothing-58": {
+        "dataset": "clothing", "without": ("skin", "hair", "shoes"),
+        "epochs": 60, "self_encoder_epochs": 120,
+    },
+    "drawn-20": {
+        "dataset": "voc", "gallery": "voc-test", "without": ("person",),
+        "epochs": 16, "self_encoder_epochs": 30,
+    },
+}  # fmt: skip
+"""Short name → what is learned from, and for how long; data sets are folders in the data."""
 
 
-@dataclass(frozen=True)
-class Study:
-    """One data set at one class level."""
-
-    name: str
-    folder: str
-    level: Literal["names", "supercategories"] = "names"
-    without: tuple[str, ...] = ()
+def plan_of(study: str, seeds: Sequence[int], epochs_share: float, device: str) -> Plan:
+    """Return the plan of a study; epochs are multiplied by `epochs_share`."""
+    options = dict(STUDIES[study])
+    for name in ("epochs", "self_encoder_epochs"):
+        options[name] = max(1, round(options[name] * epochs_share))
+    return Plan(sections=("ablations",), seeds=tuple(seeds), device=device, **options)
 
 
-STUDIES = (
-    Study("coco, 80 classes", "coco", without=("person",)),
-    Study("coco, 12 supercategories", "coco", "supercategories", without=("person",)),
-    Study("clothing, 58 classes", "clothing", without=("skin", "hair", "shoes", "null")),
-)
+def gather(work: Path, study: str, plan: Plan) -> Path:
+    """Bring the results of all seeds into one folder, as if they had been found in it."""
+    whole = work / study
+    for seed in plan.seeds:
+        part = work / f"{study}-s{seed}"
+        for path in (part / "plan.json", *sorted(part.glob("cells/*.json"))):
+            target = whole / path.relative_to(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    return whole
 
 
-def run(study: Study, data: Path, folder: Path, seed: int) -> dict[str, Any]:
-    """Learn, index and evaluate the systems of a study."""
-    train = open_dataset(f"{data / study.folder}#train", level=study.level)
-    test = open_dataset(f"{data / study.folder}#test", level=study.level)
-    collections = {
-        name: _learn_and_index(name, weight, train, f"{data / study.folder}#test", folder, seed)
-        for name, weight in MODELS.items()
-    }
-    found = _evaluate(collections, test, study, seed)
-    for collection in collections.values():
-        collection.close()
+def measure(folder: Path, study: str, plan: Plan) -> dict[str, Any]:
+    """Compare the models that are there, write the report, and name those that are missing."""
+    workspace = open_workspace(folder, plan)
+    data = open_data(workspace, plan, Bars())
+    findings = Findings(plan)
+    findings.describe(data)
+    missing = []
+    for name in ABLATIONS:
+        for seed in plan.seeds:
+            path = workspace.cells / f"{file_name(f'ablations {name} s{seed}')}.json"
+            if path.is_file():
+                found = json.loads(path.read_text(encoding="utf-8"))
+                findings.add("ablations", name, seed, found)
+            else:
+                missing.append(f"{name}, seed {seed}")
+    write_report(workspace, findings, data)
+    print(f"{study}: missing {'; '.join(missing) or 'nothing'}")
+    told = findings.to_json()
     return {
-        "n_learned": len(train),
-        "n_gallery": found[BASELINE].n_gallery,
-        "systems": {name: evaluation.to_json() for name, evaluation in found.items()},
-        "comparisons": {
-            name: compare(evaluation, found[BASELINE]).to_json()
-            for name, evaluation in found.items()
-            if name != BASELINE
-        },
-        "table": _table(study.name, found),
+        "about": {**told["about"], "missing": missing, "classes": list(data.truth.classes)},
+        **told["ablations"],
     }
-
-
-def _learn_and_index(
-    name: str, weight: float, train: Dataset, pictures: str, folder: Path, seed: int
-) -> Collection:
-    bars, model = Bars(), folder / f"model-{name}"
-    learn(train, model, replace(RECIPE, code_weight=weight, seed=seed), progress=bars)
-    collection = Collection.create(folder / f"{name}.lookalike", model=model)
-    collection.add(pictures, progress=bars)
-    return collection
-
-
-def _evaluate(
-    collections: Mapping[str, Collection], test: Dataset, study: Study, seed: int
-) -> dict[str, Evaluation]:
-    bars, reference = Bars(), collections["self-encoding"]
-    ignored = [name for name in study.without if name in test.classes]
-    truth = ground_truth(test, ids_by_hash(reference, test), without=ignored, progress=bars)
-    found = {}
-    for name, (model, weights) in SYSTEMS.items():
-        named = same_pictures(collections[model], truth, reference)
-        system = replace(named, system=CollectionSystem(collections[model], weights))
-        found[name] = evaluate(system, truth, progress=bars)
-    found["chance"] = evaluate(RandomOrder(truth.ids, seed), truth, progress=bars)
-    return found
-
-
-def _table(name: str, found: Mapping[str, Evaluation]) -> list[str]:
-    baseline = found[BASELINE]
-    n_queries = len(baseline.query_ids)
-    lines = [f"{name}: {n_queries} queries among {baseline.n_gallery} pictures"]
-    for measure in baseline.headline:
-        lines.append(f"  {measure.label}")
-        for system, evaluation in found.items():
-            estimate = evaluation.estimates[measure]
-            line = f"    {system:18} {estimate.mean:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
-            if system != BASELINE:
-                difference = compare(evaluation, baseline).differences[measure]
-                line += f"   p {difference.p_value:.4f}"
-            lines.append(line)
-    return lines
 
 
 def main() -> None:
-    """Run every study and print its table."""
+    """Learn what is missing; compare unless only learning is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
+    parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=list(STUDIES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--epochs-share", type=float, default=1.0, help="for a trial")
+    parser.add_argument("--device", default="auto")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--learn-only", action="store_true")
+    only.add_argument("--measure-only", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    data = Path(os.environ["LOOKALIKE_DATA"])
+    work, out = options.work.absolute(), options.out and options.out.absolute()
+    # Plans name data sets by path; relative ones let another machine have them elsewhere.
+    os.chdir(os.environ["LOOKALIKE_DATA"])
     results = {}
-    for study in STUDIES:
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            results[study.name] = run(study, data, Path(folder), options.seed)
-        results[study.name]["seconds"] = time.monotonic() - started
-        print("\n".join(results[study.name]["table"]), flush=True)
-        if options.out:
-            options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    for study in options.studies:
+        for seed in () if options.measure_only else options.seeds:
+            plan = plan_of(study, [seed], options.epochs_share, options.device)
+            reproduce(work / f"{study}-s{seed}", plan, progress=Bars())
+        if options.learn_only:
+            continue
+        plan = plan_of(study, options.seeds, options.epochs_share, options.device)
+        results[study] = measure(gather(work, study, plan), study, plan)
+    if out and not options.learn_only:
+        out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,50 @@
 """Does pre-training help? With 1 %, 10 % and all of the labels, against starting from nothing.
 
-    python -m benchmarks.pretraining --seeds 1 2 3 --out docs/results/pretraining.json
+    python -m benchmarks.pretraining --work work --seeds 1 2 3 --out docs/results/pretraining.json
 
 For each seed and each share of labels three models are learned from the same generated scenes: from
 first weights drawn at random, pre-trained layer by layer as denoising autoencoders, and pre-trained
 by contrast. Pre-training sees all scenes without labels and label maps; what follows sees the same
 few labels, for the same number of steps, from the same first weights. A gallery of scenes that none
-has seen is indexed by each; the three are compared query by query with the start from nothing, in
-`content` alone and in the default mixture with `layout`.
+has seen is searched by each; the three are compared query by query with the start from nothing, in
+`content` alone and in a mixture in which `layout` weighs a quarter of it.
+
+`--work` keeps, for each model, its card and its embeddings of the gallery in 16 bits, so a run that
+was killed goes on, and `--learn-only` can learn each seed in a process of its own and on another
+machine.
 
 Differences are tested within each seed, and over the queries of all seeds together. The latter
 takes each seed's models as given; how much they differ between seeds is shown beside it.
 """
 
 import argparse
+import io
 import json
-import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lookalike.collection import Collection
+from lookalike.arrays import normalize
+from lookalike.atomic import write_atomically
 from lookalike.datasets import Dataset, open_dataset
+from lookalike.datasets.base import LabeledImage
+from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.datasets.scenes import write_scenes
+from lookalike.errors import DatasetError
 from lookalike.evaluation.measurements import Evaluation, compare
 from lookalike.evaluation.protocol import evaluate
 from lookalike.evaluation.rankings import Measure
 from lookalike.evaluation.statistics import holm, paired_differences
-from lookalike.evaluation.truth import ground_truth
-from lookalike.judging import CollectionSystem, ids_by_hash, same_pictures
+from lookalike.evaluation.truth import GroundTruth
+from lookalike.features.model import Model
+from lookalike.images.decoding import decode
 from lookalike.learning.recipes import Recipe, learn
+from lookalike.model_folder import CARD, read_card
+from lookalike.reproduction.materials import Learned, Ranking
 from lookalike.terminal import Bars
 
 STARTS: Mapping[str, str | None] = {
@@ -41,15 +52,15 @@ STARTS: Mapping[str, str | None] = {
     "layerwise": "layerwise",
     "contrastive": "contrastive",
 }
-MIXTURES: Mapping[str, Mapping[str, float] | None] = {
-    "content": {"content": 1.0},
-    "content + layout": None,
-}
+MIXTURES: Mapping[str, float] = {"content": 0.0, "content + layout": 0.2}
+"""Name → share of `layout`, as in `lookalike.reproduction`."""
 MEASURES = (
     Measure("mean_average_precision"),
     Measure("precision_at_k", 10),
     Measure("layout_miou_at_k", 10),
 )
+SIDE = 64
+VECTORS = "gallery.npz"
 Key = tuple[float, str, str]
 """Share of labels, start and mixture."""
 
@@ -70,56 +81,105 @@ FULL = Size(1600, 600, 400, 20, {0.01: 150, 0.1: 60, 1.0: 8}, {0.01: 200, 0.1: 1
 QUICK = Size(200, 100, 60, 9, {0.1: 8, 1.0: 3}, {0.1: 8, 1.0: 3})
 
 
-def run_seed(
-    seed: int, size: Size, backbone: str, folder: Path
+def recipes(seed: int, size: Size, backbone: str, device: str) -> dict[tuple[float, str], Recipe]:
+    """Return the recipe of each share of labels and start."""
+    return {
+        (share, start): Recipe(
+            image_size=SIDE,
+            backbone=backbone,
+            pretraining=pretraining,
+            pretraining_epochs=size.pretraining_epochs if pretraining else None,
+            label_share=share,
+            epochs=size.epochs[share],
+            self_encoder_epochs=size.self_encoder_epochs[share],
+            seed=seed,
+            device=device,
+        )
+        for share in size.epochs
+        for start, pretraining in STARTS.items()
+    }
+
+
+def scenes_of(work: Path, name: str, n: int, seed: int) -> Dataset:
+    """Draw scenes, or open those that were drawn before."""
+    folder = work / f"{name}-s{seed}"
+    if not folder.exists():
+        write_scenes(folder, n, {"learn": 100, "gallery": 200}[name] + seed, progress=Bars())
+    return open_dataset(folder)
+
+
+def learn_seed(work: Path, seed: int, size: Size, backbone: str, device: str) -> list[Path]:
+    """Learn all models of one seed that are not there yet; return their folders."""
+    wanted = recipes(seed, size, backbone, device)
+    places = [work / "models" / f"{start}-{share:g}-s{seed}" for share, start in wanted]
+    missing = [place for place in places if not (place / VECTORS).is_file()]
+    if not missing:
+        return places
+    scenes = scenes_of(work, "learn", size.learn, seed)
+    gallery = scenes_of(work, "gallery", size.gallery, seed)
+    pixels = np.stack([decode(image.read_bytes(), (SIDE, SIDE)).pixels for image in _all(gallery)])
+    for place, recipe in zip(places, wanted.values(), strict=True):
+        if place in missing:
+            place.mkdir(parents=True, exist_ok=True)
+            learn(scenes, place / "model", recipe, resume=True, progress=Bars())
+            (place / CARD).write_bytes((place / "model" / CARD).read_bytes())
+            encoded = Model.open(place / "model").encode(pixels)
+            if encoded.layout is None:
+                raise DatasetError("the scenes have no label maps; draw them anew")
+            buffer = io.BytesIO()
+            content, layout = (a.astype(np.float16) for a in (encoded.content, encoded.layout))
+            np.savez(buffer, content=content, layout=layout)
+            write_atomically(place / VECTORS, buffer.getvalue())
+            shutil.rmtree(place / "model")
+    return places
+
+
+def measure_seed(
+    work: Path, seed: int, size: Size, places: Sequence[Path]
 ) -> tuple[dict[str, Any], dict[Key, Evaluation]]:
-    """Learn, index and measure all models of one seed."""
-    bars = Bars()
-    write_scenes(folder / "learn", size.learn, 100 + seed, progress=bars)
-    write_scenes(folder / "gallery", size.gallery, 200 + seed, progress=bars)
-    scenes, gallery = open_dataset(folder / "learn"), open_dataset(folder / "gallery")
-    learned, collections = {}, {}
-    for share in size.epochs:
-        for start, pretraining in STARTS.items():
-            recipe = Recipe(
-                image_size=64,
-                backbone=backbone,
-                pretraining=pretraining,
-                pretraining_epochs=size.pretraining_epochs if pretraining else None,
-                label_share=share,
-                epochs=size.epochs[share],
-                self_encoder_epochs=size.self_encoder_epochs[share],
-                seed=seed,
-            )
-            model = folder / f"{start}-{share:g}"
-            card = learn(scenes, model, recipe, progress=bars)
-            learned[f"{share:g} {start}"] = {
-                **card.measured,
-                "labeled_pictures": card.training_data["labeled_pictures"],
-                "seconds": card.training_data["seconds"],
-            }
-            collection = Collection.create(folder / f"{model.name}.lookalike", model=model)
-            collection.add(folder / "gallery" / "images")
-            collections[share, start] = collection
-    return learned, _evaluate(collections, gallery, size, seed)
-
-
-def _evaluate(
-    collections: Mapping[tuple[float, str], Collection], gallery: Dataset, size: Size, seed: int
-) -> dict[Key, Evaluation]:
-    reference = next(iter(collections.values()))
-    truth = ground_truth(gallery, ids_by_hash(reference, gallery))
-    found = {}
-    for (share, start), collection in collections.items():
-        named = same_pictures(collection, truth, reference)
-        for mixture, weights in MIXTURES.items():
-            system = replace(named, system=CollectionSystem(collection, weights))
+    """Judge all models of one seed by the embeddings that were kept."""
+    gallery = scenes_of(work, "gallery", size.gallery, seed)
+    truth = _truth(gallery)
+    learned, found = {}, {}
+    for (share, start), place in zip(recipes(seed, size, "residual", "cpu"), places, strict=True):
+        card = read_card(place)
+        learned[f"{share:g} {start}"] = {
+            **card.measured,
+            "labeled_pictures": card.training_data["labeled_pictures"],
+            "seconds": card.training_data["seconds"],
+        }
+        with np.load(place / VECTORS, allow_pickle=False) as arrays:
+            content, layout = (arrays[name].astype(np.float32) for name in ("content", "layout"))
+        model = Learned(start, seed, card, normalize(content), layout)
+        for mixture, beta in MIXTURES.items():
+            system = Ranking(model.mixture(beta))
             found[share, start, mixture] = evaluate(
                 system, truth, n_queries=size.queries, at=(10,), seed=seed
             )
-    for collection in collections.values():
-        collection.close()
-    return found
+    return learned, found
+
+
+def _all(dataset: Dataset) -> Iterator[LabeledImage]:
+    for position in range(len(dataset)):
+        yield dataset[position]
+
+
+def _truth(gallery: Dataset) -> GroundTruth:
+    labels = np.zeros((len(gallery), len(gallery.classes)), bool)
+    maps = []
+    for row, image in enumerate(_all(gallery)):
+        labels[row, list(image.labels)] = True
+        if image.read_label_map is not None:
+            maps.append(shrink_label_maps(image.read_label_map()[None], SIDE)[0])
+    return GroundTruth(
+        ids=np.arange(len(gallery)),
+        labels=labels,
+        label_maps=np.stack(maps),
+        classes=tuple(gallery.classes),
+        relevant_classes=gallery.relevant_classes,
+        palette=tuple(gallery.palette),
+        names=tuple(image.name for image in _all(gallery)),
+    )
 
 
 def seed_json(learned: dict[str, Any], found: Mapping[Key, Evaluation]) -> dict[str, Any]:
@@ -197,18 +257,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--backbone", default="residual")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--work", type=Path, required=True, help="folder that is kept")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--learn-only", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     size = QUICK if options.quick else FULL
     result: dict[str, Any] = {"backbone": options.backbone, "size": asdict(size), "seeds": {}}
     evaluations = []
     for seed in options.seeds:
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            learned, found = run_seed(seed, size, options.backbone, Path(folder))
+        places = learn_seed(options.work, seed, size, options.backbone, options.device)
+        if options.learn_only:
+            continue
+        learned, found = measure_seed(options.work, seed, size, places)
         evaluations.append(found)
         result["seeds"][seed] = seed_json(learned, found)
-        result["seeds"][seed]["seconds"] = time.monotonic() - started
         result["summary"] = summarize(evaluations)
         print(f"after seed {seed}:", *lines_of(result["summary"]), sep="\n", flush=True)
         if options.out:

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,16 @@ import pytest
 from PIL import Image
 
 from lookalike import Collection, Query
-from lookalike.asking import answer, draw_answer, make_query
+from lookalike.asking import answer, draw_answer, make_examples, make_query
 from lookalike.errors import EnvironmentFault, ImageError, UsageError
 from lookalike.images.scanning import display_path
-from lookalike.search.queries import FileExample, IdExample, PixelsExample
+from lookalike.search.queries import (
+    FileExample,
+    IdExample,
+    PixelsExample,
+    TextExample,
+    UrlExample,
+)
 from tests.small_sets import write_masks
 from tests.tiny_model import CLASSES, PALETTE, write_tiny_model
 
@@ -54,30 +61,42 @@ def draw(photos, query, file, k=4):
     return colors_of(file)
 
 
-def test_a_query_is_put_together_from_files_and_ids():
-    query = make_query(
-        [Path("a.jpg"), Path("b.jpg")], [3], [Path("c.jpg")], [4, 5], {"content": 2.0}, "list"
+def test_examples_are_put_together_from_what_a_person_gives():
+    made = make_examples(
+        [Path("a.jpg"), Path("b.jpg")], ["http://example.org/c.png"], [3], ["a dog"]
     )
-    assert query.positives == (FileExample("a.jpg"), FileExample("b.jpg"), IdExample(3))
-    assert query.negatives == (FileExample("c.jpg"), IdExample(4), IdExample(5))
-    assert (query.weights, query.order) == ({"content": 2.0}, "list")
+    assert made == (
+        FileExample("a.jpg"),
+        FileExample("b.jpg"),
+        UrlExample("http://example.org/c.png"),
+        IdExample(3),
+        TextExample("a dog"),
+    )
+
+
+def test_what_is_given_is_added_to_a_saved_query():
+    saved = Query((IdExample(1),), weights={"content": 1}, cut="auto")
+    query = make_query({"positives": (), "cut": "none", "sort": "date", "weights": None}, saved)
+    assert query == replace(saved, sort="date")
+    query = make_query({"positives": (IdExample(2),)}, saved)
+    assert query == replace(saved, positives=(IdExample(2),))
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("given", "message"),
     [
-        (([], [], [], []), "the query is empty"),
-        (([], [], [], [1]), "negative examples alone"),
+        ({}, "the query is empty"),
+        ({"positives": (), "negatives": (IdExample(1),)}, "negative examples alone"),
     ],
 )
-def test_something_must_be_liked(words, message):
+def test_something_must_be_liked(given, message):
     with pytest.raises(UsageError, match=message):
-        make_query(*words, None, "ranked")
+        make_query(given)
 
 
 def test_an_answer_is_made_of_plain_values(photos):
     found = answer(photos, Query((IdExample(1),)), k=3)
-    assert list(found) == ["hits", "took_ms", "probed_clusters", "exact"]
+    assert list(found) == ["hits", "beyond", "took_ms", "probed_clusters", "exact"]
     assert (found["probed_clusters"], found["exact"]) == (0, True)
     assert found["took_ms"] > 0
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -86,7 +105,7 @@ def test_an_answer_is_made_of_plain_values(photos):
     assert [hit["id"] for hit in found["hits"]] == hits.ids[0].tolist()
     assert [hit["score"] for hit in found["hits"]] == hits.scores[0].tolist()
     for hit in found["hits"]:
-        assert list(hit) == ["rank", "id", "path", "score", "scores"]
+        assert list(hit) == ["rank", "id", "path", "score", "scores", "box"]
         assert hit["path"] == display_path(photos.images([hit["id"]])[0].paths[0])
         assert hit["score"] == pytest.approx(
             (hit["scores"]["content"] + 0.25 * hit["scores"]["layout"]) / 1.25

@@ -42,7 +42,7 @@ def pictures(tmp_path_factory):
 def indexed(tmp_path_factory, model, pictures):
     """Folder of a collection of all pictures, which tests only read or copy."""
     path = tmp_path_factory.mktemp("indexed") / "photos.lookalike"
-    with Collection.create(path, model=model) as made:
+    with Collection.create(path, model=model, descriptors=()) as made:
         made.add(pictures, workers=0)
     return path
 
@@ -57,7 +57,7 @@ def photos(indexed):
 def own(tmp_path, model):
     """A collection and its pictures that a test may change."""
     write_pictures(tmp_path / "pictures", N)
-    with Collection.create(tmp_path / "own.lookalike", model=model) as made:
+    with Collection.create(tmp_path / "own.lookalike", model=model, descriptors=()) as made:
         made.add(tmp_path / "pictures", workers=0)
         yield made
 
@@ -611,7 +611,9 @@ def test_a_picture_is_read_from_whichever_of_its_files_is_left(own):
 
 def test_a_model_without_layout_makes_a_collection_without(tmp_path, pictures):
     write_tiny_model(tmp_path / "plain", has_layout=False)
-    with Collection.create(tmp_path / "plain.lookalike", model=tmp_path / "plain") as made:
+    with Collection.create(
+        tmp_path / "plain.lookalike", model=tmp_path / "plain", descriptors=()
+    ) as made:
         made.add(pictures, workers=0)
         assert set(made.search(1, k=2).parts) == {"content"}
         with pytest.raises(UsageError, match=r"'layout'.* it has: content"):

@@ -17,7 +17,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("contracts")
     write_masks(folder / "outfits", N)
     write_tiny_model(folder / "tiny")
-    with Collection.create(folder / "c.lookalike", model=folder / "tiny") as made:
+    with Collection.create(folder / "c.lookalike", model=folder / "tiny", descriptors=()) as made:
         made.add(folder / "outfits" / "images", workers=0)
     return folder
 
@@ -40,7 +40,9 @@ def test_index(ask, place):
         *("index", "new.lookalike", "outfits", "broken.jpg", "--model", "tiny", "--workers", "0")
     )
     assert code == 1
-    assert list(found) == ["indexed", "unchanged", "removed", "failed", "skipped", "seconds"]
+    assert list(found) == [
+        *("indexed", "unchanged", "removed", "failed", "skipped", "seconds", "lacking")
+    ]
     assert (found["indexed"], found["unchanged"], found["removed"]) == (2 * N, 0, 0)
     for troubles, name in ((found["failed"], "broken.jpg"), (found["skipped"], "labels.txt")):
         [trouble] = troubles
@@ -53,12 +55,13 @@ def test_index(ask, place):
 def test_search(ask):
     code, found = ask("search", "c.lookalike", "--id", "2", "-k", "3")
     assert code == 0
-    assert set(found) == {"hits", "took_ms", "probed_clusters", "exact"}
+    assert set(found) == {"hits", "beyond", "query", "took_ms", "probed_clusters", "exact"}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3]
     for hit in found["hits"]:
-        assert set(hit) == {"rank", "id", "path", "score", "scores"}
+        assert set(hit) == {"rank", "id", "path", "score", "scores", "box"}
         assert set(hit["scores"]) == {"content", "layout"}
     assert found["exact"] is True
+    assert (found["beyond"], found["query"]) == (0, {"positives": [{"id": 2}]})
     assert found["probed_clusters"] == 0
 
 
@@ -84,7 +87,8 @@ def test_status(ask):
     assert code == 0
     assert set(found) == {
         *("path", "format", "created", "model", "selection", "classes", "images", "files"),
-        *("folders", "descriptors", "revision", "indexes", "bytes"),
+        *("folders", "descriptors", "lacking", "revision", "regions", "indexes"),
+        "bytes",
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}
     assert set(found["indexes"][0]) == {

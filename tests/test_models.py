@@ -2,6 +2,7 @@ import pytest
 
 from lookalike.errors import EnvironmentFault
 from lookalike.features.model import Model
+from lookalike.learning.default_recipe import DEFAULT_RECIPE, TERMS
 from lookalike.model_folder import CARD, check_files, read_card
 from lookalike.models import FOLDER, default_model
 from tests.tiny_model import write_tiny_model
@@ -29,4 +30,6 @@ def test_the_shipped_model_is_whole_small_and_described():
     assert card.has_layout
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= LARGEST
     assert {"teacher", "segmenter"} <= set(card.training_data)
+    assert card.recipe == DEFAULT_RECIPE.to_dict()
+    assert card.training_data["terms"] == TERMS
     assert Model.open(FOLDER).id == card.id

@@ -27,7 +27,7 @@ def place(tmp_path_factory):
     write_masks(folder / "outfits", N)
     write_pictures(folder / "others", 4)
     write_tiny_model(folder / "tiny")
-    with Collection.create(folder / "c.lookalike", model=folder / "tiny") as made:
+    with Collection.create(folder / "c.lookalike", model=folder / "tiny", descriptors=()) as made:
         made.add(folder / "outfits" / "images", folder / "others", workers=0)
     return folder
 

@@ -168,6 +168,7 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
         "files": {"indexed": 400, "failed": 0},
         "folders": [f"/photos/{number}" for number in range(25)],
         "bytes": 3 * 2**20,
+        "regions": {"images": 0, "regions": 0, "lacking": 0},
         "indexes": [{**INDEX, **changes}],
     }
     showing.show_status(status)
@@ -181,7 +182,7 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
 
 
 def test_no_hits_are_shown_as_a_table_without_rows(capsys):
-    showing.show_hits({"hits": []})
+    showing.show_hits({"hits": [], "beyond": 0})
     assert capsys.readouterr().out.split() == ["rank", "id", "score", "path"]
 
 

@@ -2,58 +2,70 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
+from lookalike.asking_words import corrections
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
+from lookalike.datasets.scenes import colorize
+from lookalike.drawn_files import picture_of
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
     SheetPicture,
     SheetQuery,
     SheetRow,
+    draw_box,
     draw_contact_sheet,
     draw_words,
     sheet_png,
 )
 from lookalike.images.scanning import display_path
-from lookalike.index.base import Hits, Order
+from lookalike.index.base import Hits
+from lookalike.region_asking import add_matched, in_shares, in_words, shown_boxes
+from lookalike.search.painting import on_grid
 from lookalike.search.queries import (
     Example,
     FileExample,
     IdExample,
     PixelsExample,
     Query,
+    RegionExample,
     TextExample,
     UrlExample,
 )
 
 
-def make_query(
-    images: Sequence[Path],
-    ids: Sequence[int],
-    not_images: Sequence[Path],
-    not_ids: Sequence[int],
-    weights: Mapping[str, float] | None,
-    order: Order,
-    texts: Sequence[str] = (),
-) -> Query:
-    """Put a query together from files and ids, liked and disliked, and words.
-
-    Raises:
-        UsageError: If nothing is liked, or a weight or the order makes no sense.
-    """
-    liked: list[Example] = [
+def make_examples(
+    images: Sequence[Path], urls: Sequence[str], ids: Sequence[int], texts: Sequence[str]
+) -> tuple[Example, ...]:
+    """Put examples together, in this order."""
+    return (
         *map(FileExample.of, images),
+        *map(UrlExample, urls),
         *map(IdExample, ids),
         *map(TextExample, texts),
-    ]
-    disliked: list[Example] = [*map(FileExample.of, not_images), *map(IdExample, not_ids)]
-    return Query(tuple(liked), tuple(disliked), weights=weights, order=order)
+    )
+
+
+def make_query(given: Mapping[str, Any], saved: Query | None = None) -> Query:
+    """Put a query together from its fields; those that are not given stay as they were saved.
+
+    Args:
+        given: Fields of `Query`; a default counts as not given.
+        saved: A query that was saved.
+
+    Raises:
+        UsageError: If nothing is liked, or a weight or choice makes no sense.
+    """
+    known = {field.name: field.default for field in fields(Query)}
+    told = {name: value for name, value in given.items() if value != known[name]}
+    return Query(**told) if saved is None else replace(saved, **told)
 
 
 def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
@@ -61,9 +73,13 @@ def answer(collection: Collection, query: Query, k: int) -> dict[str, Any]:
     started = time.perf_counter()
     hits = collection.search(query, k)
     found = _hits(collection, hits)
+    add_matched(collection, query, hits, found)
     probed = hits.probed_clusters
+    corrected = corrections(collection, query)
     return {
         "hits": found,
+        **({"corrections": dict(corrected)} if corrected else {}),
+        "beyond": 0 if hits.beyond is None else int(hits.beyond[0]),
         "took_ms": round(1000 * (time.perf_counter() - started), 3),
         "probed_clusters": 0 if probed is None else int(probed[0]),
         "exact": hits.is_exact,
@@ -79,9 +95,17 @@ def _hits(collection: Collection, hits: Hits) -> list[dict[str, Any]]:
             "path": display_path(record.paths[0]),
             "score": float(hits.scores[0, rank]),
             "scores": {name: float(part[0, rank]) for name, part in hits.parts.items()},
+            "box": _box(hits, rank),
         }
         for rank, record in enumerate(collection.images(ids))
     ]
+
+
+def _box(hits: Hits, rank: int) -> list[float] | None:
+    if hits.boxes is None or np.isnan(hits.boxes[0, rank]).any():
+        return None
+    box: list[float] = hits.boxes[0, rank].tolist()
+    return box
 
 
 def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], file: Path) -> None:
@@ -98,7 +122,7 @@ def draw_answer(collection: Collection, query: Query, found: Mapping[str, Any], 
     row = SheetRow(tuple(hit for hit in hits if hit is not None))
     beneath = "; beneath: the layout seen in each" if collection.card.has_layout else ""
     sheet = draw_contact_sheet(
-        [SheetQuery(_shown_example(collection, query.positives[0]), (row,))],
+        [SheetQuery(_shown_query(collection, query), (row,))],
         title="Most alike",
         subtitle=f"pictures in {collection.path.name}: {len(collection)}{beneath}",
         legend=Legend(collection.card.classes, collection.card.palette),
@@ -115,12 +139,36 @@ def _shown_hit(collection: Collection, hit: Mapping[str, Any]) -> SheetPicture |
     seen = None
     if collection.card.has_layout:
         seen = _seen(collection, collection.vectors([hit["id"]], "layout"))
+    for box in shown_boxes(collection, hit):
+        pixels = draw_box(pixels, box)
     return SheetPicture(pixels, label_map=seen, caption=f"{hit['score']:.2f}")
+
+
+def _shown_query(collection: Collection, query: Query) -> SheetPicture:
+    """Show what was asked for: the first example, else what was painted or drawn, else words."""
+    if query.positives:
+        return _shown_example(collection, query.positives[0])
+    if query.feedback is not None and query.is_liked:
+        return _shown_example(collection, IdExample(next(iter(query.feedback.relevant))))
+    if query.layout is not None:
+        painted = on_grid(query.layout, collection.card).repeat(8, axis=0).repeat(8, axis=1)
+        drawn = colorize(painted, collection.card.palette)
+        return SheetPicture(drawn, label_map=painted, caption="query")
+    if query.composition is not None:
+        return SheetPicture(draw_words(in_words(query.composition)), caption="query")
+    words = query.words or query.filter or "query"
+    pixels = picture_of(query)
+    return SheetPicture(draw_words(words) if pixels is None else pixels, caption="query")
 
 
 def _shown_example(collection: Collection, example: Example) -> SheetPicture:
     if isinstance(example, TextExample):
         return SheetPicture(draw_words(example.text), caption="query")
+    if isinstance(example, RegionExample):
+        whole = _shown_example(collection, example.example)
+        size = collection.decoded(example.example, 1)
+        box = in_shares(example.box, size.width, size.height)
+        return replace(whole, pixels=draw_box(whole.pixels, box))
     if isinstance(example, IdExample):
         pixels = collection.picture(example.id)
     elif isinstance(example, FileExample):

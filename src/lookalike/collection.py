@@ -6,27 +6,26 @@ with Collection.create("photos.lookalike", model="my-model") as photos:
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, Pixels
-from lookalike.datasets import needs_opening, open_dataset, picture_files
-from lookalike.errors import ImageError, MismatchError, UsageError
+from lookalike.describing import choose_descriptors, completed, encode, renewed, versions
+from lookalike.errors import ImageError, MismatchError
+from lookalike.features.descriptors import STANDARD
 from lookalike.features.model import Model
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
     PREPROCESS_VERSION,
+    Decoded,
     DecodeLimits,
-    decode,
-    read_file,
-    stretch,
 )
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import MOST_WORKERS, usable_processors
@@ -34,9 +33,21 @@ from lookalike.index.base import Hits
 from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
+from lookalike.places import AnyPath, expanded
+from lookalike.places import sources as sources_of
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query
+from lookalike.reading import decoded, network_input, read_picture
+from lookalike.region_ingest import ingest_regions
+from lookalike.region_shelf import RegionShelf
+from lookalike.search.queries import (
+    FileExample,
+    IdExample,
+    PixelsExample,
+    Query,
+    RegionExample,
+)
 from lookalike.shelf import Gallery, Shelf, check_options
+from lookalike.sources import describe_labeled
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -49,15 +60,10 @@ from lookalike.storage.folder import (
 )
 from lookalike.storage.lock import WriterLock
 from lookalike.storage.records import ImageRecord
-
-AnyPath: TypeAlias = str | os.PathLike[str]
+from lookalike.weighing import as_query, weighed
 
 DESCRIPTOR_VERSION: Final = 1
 """Grows whenever the same model would give the same picture another embedding."""
-
-DEFAULT_WEIGHTS: Final = {"content": 1.0, "layout": 0.25}
-"""Weights of a query that gives none. With equal ones fewer of the nearest pictures share a class
-than by `content` alone; a quarter for `layout` costs little and arrangements match better."""
 
 LONGER_SIDE: Final = 256
 """Pixels of the longer side of pictures that are shown."""
@@ -86,17 +92,24 @@ class Collection:
         self._gallery: Gallery | None = None
 
     @classmethod
-    def create(cls, path: AnyPath, *, model: AnyPath | None = None) -> "Collection":
+    def create(
+        cls,
+        path: AnyPath,
+        *,
+        model: AnyPath | None = None,
+        descriptors: Sequence[str] = STANDARD,
+    ) -> "Collection":
         """Make an empty collection with a copy of a model folder, and open it for writing.
 
-        Without `model` it is the one that ships with the program.
+        Without `model` it is the one that ships with the program; `descriptors` are extracted
+        beside what the model gives.
 
         Raises:
-            UsageError: If something is at `path` already.
+            UsageError: If something is at `path` already, or a descriptor is not known.
             ModelError: If the model folder is damaged or made for another way of decoding.
             EnvironmentFault: If it cannot be written there, or no model ships.
         """
-        source = default_model() if model is None else _expanded(model)
+        source = default_model() if model is None else expanded(model)
         card = read_card(source)
         check_files(source, card)
         if card.preprocess_version != PREPROCESS_VERSION:
@@ -104,7 +117,7 @@ class Collection:
                 f"model {card.id} was learned with version {card.preprocess_version} of decoding, "
                 f"this program has version {PREPROCESS_VERSION}; learn the model again"
             )
-        create_folder(_expanded(path), source, _descriptors(card))
+        create_folder(expanded(path), source, _descriptors(card), versions(descriptors))
         return cls.open(path, writable=True)
 
     @classmethod
@@ -121,7 +134,7 @@ class Collection:
             MismatchError: If its version or its model is not what it should be.
         """
         with ExitStack() as stack:
-            folder, manifest = open_folder(_expanded(path))
+            folder, manifest = open_folder(expanded(path))
             if writable:
                 stack.enter_context(WriterLock(folder.path))
                 folder, manifest = open_folder(folder.path)  # as the last writer left it
@@ -131,16 +144,26 @@ class Collection:
             return cls(folder, manifest, catalog, stack.pop_all())
 
     @classmethod
-    def open_or_create(cls, path: AnyPath, *, model: AnyPath | None = None) -> "Collection":
+    def open_or_create(
+        cls,
+        path: AnyPath,
+        *,
+        model: AnyPath | None = None,
+        descriptors: Sequence[str] | None = None,
+    ) -> "Collection":
         """Open a collection for writing, or `create` it if there is none.
+
+        With `descriptors` it has exactly these beside the model's from now on; without, one that
+        is there keeps what it has.
 
         Raises:
             MismatchError: If it was made with another model than the one given.
         """
-        place = _expanded(path)
+        place = expanded(path)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
-            return cls.create(place, model=model)
-        checksum = None if model is None else checksum_of_model(_expanded(model))
+            chosen = STANDARD if descriptors is None else descriptors
+            return cls.create(place, model=model, descriptors=chosen)
+        checksum = None if model is None else checksum_of_model(expanded(model))
         opened = cls.open(place, writable=True)
         if checksum not in (None, opened.manifest.model_checksum):
             opened.close()
@@ -148,6 +171,8 @@ class Collection:
                 f"{place} was made with model {opened.manifest.model}, not with the one in "
                 f"{model}; leave --model out, or make another collection"
             )
+        if descriptors is not None:
+            opened.choose_descriptors(descriptors)
         return opened
 
     def close(self) -> None:
@@ -185,8 +210,10 @@ class Collection:
         limits: DecodeLimits = DEFAULT_LIMITS,
         seconds_per_file: float = 2.4,
         remove_missing: bool = False,
+        regions: bool = False,
         kind: str = "auto",
         recall_target: float = 0.98,
+        annotations: bool = True,
         progress: Progress = SILENT,
     ) -> IngestReport:
         """Bring the collection up to date with sources; tell what became of every file.
@@ -197,8 +224,12 @@ class Collection:
             limits: Largest file and picture that is accepted.
             seconds_per_file: Longest time a file may take to decode; it is tried twice.
             remove_missing: Also forget the pictures of a folder in which nothing is left.
+            regions: Also store parts of each picture, so that they can be searched; a collection
+                that has any keeps them up to date from then on.
             kind: Kind of index: `auto`, `exact`, `pq`, `clusters` or `hamming`.
             recall_target: Share of the true nearest neighbors that the index must find.
+            annotations: Whether captions and labels of data sets (COCO, masks, tables, scenes) are
+                stored too.
             progress: Told about every file.
 
         Raises:
@@ -212,12 +243,30 @@ class Collection:
             limits=limits,
             seconds=seconds_per_file,
             remove_missing=remove_missing,
+            descriptors=tuple(renewed(self.catalog).values()),
         )
         check_options(kind, recall_target)
-        places = [place for source in sources for place in _places(source)]
+        places = [place for source in sources for place in sources_of(source)]
         report = ingest(self.catalog, self.model, self.card.classes, places, options, progress)
+        report = completed(report, self.catalog, options, progress)
+        if annotations and report.indexed:
+            troubles = describe_labeled(self.catalog, sources, progress)
+            report = replace(report, skipped=report.skipped + troubles)
+        if regions or self.catalog.regions.is_used:
+            of_parts = ingest_regions(self.catalog, self.model, options, progress)
+            report = replace(report, regions=of_parts)
         self.build_indexes(kind=kind, recall_target=recall_target, progress=progress)
         return report
+
+    def choose_descriptors(self, names: Sequence[str]) -> None:
+        """Have exactly these descriptors beside those of the model from now on.
+
+        The next `add` extracts what images lack. What is no longer named goes at once.
+
+        Raises:
+            UsageError: If one is not known; see `lookalike.features.descriptors`.
+        """
+        choose_descriptors(self.catalog, self._shelf, names)
 
     def build_indexes(
         self,
@@ -236,6 +285,8 @@ class Collection:
             progress: Told about every step.
         """
         self._shelf.renew(kind, recall_target, force=force, progress=progress)
+        wanted = check_options(kind, recall_target)
+        self._region_shelf.renew(wanted, recall_target, force=force, progress=progress)
         self._gallery = None
 
     def search(self, query: "Query | AnyPath | int | np.integer[Any]", k: int = 10) -> Hits:
@@ -256,41 +307,38 @@ class Collection:
 
     def search_all(self, queries: Sequence[Query], k: int = 10) -> Hits:
         """Find the `k` images most like each query; one row of hits for each."""
-        return self.gallery.searcher.search([self._weighted(query) for query in queries], k)
-
-    def _weighted(self, query: Query) -> Query:
-        names = query.compared_in(self.catalog.descriptors)
-        if query.weights or not names:
-            return query
-        return replace(query, weights={name: DEFAULT_WEIGHTS[name] for name in names})
+        return self.gallery.searcher.search([weighed(query, self.catalog) for query in queries], k)
 
     @property
     def gallery(self) -> Gallery:
         """What is searched now: indexes and calibrations, read again when the catalog changed."""
         if self._gallery is None or self._gallery.revision != self.catalog.revision:
-            self._gallery = self._shelf.open(self, lambda: self.model)
+            regions = self._region_shelf.open
+            self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
         return self._gallery
 
     def encode(
-        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+        self,
+        examples: Sequence[FileExample | PixelsExample | RegionExample],
+        descriptors: Sequence[str],
     ) -> dict[str, Embeddings]:
         """Embed pictures that need not be in the collection; one row each per descriptor.
 
         Raises:
             ImageError: If a file is no readable image; the message names it.
+            UsageError: If a box does not lie in its picture.
         """
-        pixels = np.stack([self._network_input(example) for example in examples])
-        encoded = self.model.encode(pixels).descriptors
-        return {name: encoded[name] for name in descriptors}
-
-    def _network_input(self, example: FileExample | PixelsExample) -> Pixels:
         side = self.card.image_size
-        if isinstance(example, PixelsExample):
-            return stretch(example.pixels, (side, side))
-        path = Path(example.path)
-        data = _file(path)
-        with _named(path):
-            return decode(data, (side, side)).pixels
+        pictures = [network_input(example, side, self._files) for example in examples]
+        return encode(lambda: self.model, descriptors, pictures)
+
+    def decoded(self, example: IdExample | FileExample | PixelsExample, side: int) -> Decoded:
+        """Decode the picture of an example whole, stretched to a square; see `encode`."""
+        return decoded(example, side, self._files)
+
+    def _files(self, image_id: int) -> list[Path]:
+        [record] = self.images([image_id])
+        return [Path(os.fsdecode(path)) for path in record.paths]
 
     def status(self) -> dict[str, Any]:
         """Tell what the collection holds, as plain values; of each index, how accurate it was."""
@@ -305,7 +353,9 @@ class Collection:
             "files": dict(self.catalog.n_files),
             "folders": [display_path(root) for root in self.catalog.roots()],
             "descriptors": dict(self.catalog.descriptors),
+            "lacking": self.catalog.chosen.n_lacking(),
             "revision": self.catalog.revision,
+            "regions": asdict(self._region_shelf.state()),
             "indexes": [asdict(state) for state in self._shelf.states()],
             "bytes": self._folder.n_bytes,
         }
@@ -336,48 +386,15 @@ class Collection:
         Raises:
             ImageError: If it cannot be read; the message names the file.
         """
-        data = _file(path)
-        with _named(path):
-            source = decode(data, (1, 1))
-            shrink = min(1.0, longer_side / max(source.width, source.height))
-            size = (round(source.height * shrink) or 1, round(source.width * shrink) or 1)
-            return decode(data, size).pixels
+        return read_picture(path, longer_side)
+
+    @property
+    def _region_shelf(self) -> RegionShelf:
+        return RegionShelf(self._folder.index, self.catalog, self.manifest.model)
 
     @property
     def _shelf(self) -> Shelf:
         return Shelf(self._folder.index, self.catalog, self.manifest.model)
-
-
-def _file(path: Path) -> bytes:
-    try:
-        # A link that a person names is meant; one that lies in a folder is not followed.
-        place = _expanded(path).resolve()
-    except RuntimeError as error:
-        name = display_path(os.fsencode(path))
-        raise ImageError("links that lead in a circle", name) from error
-    return read_file(place)
-
-
-def _expanded(path: AnyPath) -> Path:
-    # Unlike the method of Path, this leaves `~unknown` alone, which then simply does not exist.
-    return Path(os.path.expanduser(path))  # noqa: PTH111
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(error.reason, display_path(os.fsencode(path))) from error
-
-
-def as_query(query: "Query | AnyPath | int | np.integer[Any]") -> Query:
-    """Turn the short forms of a query into a `Query`."""
-    if isinstance(query, Query):
-        return query
-    if isinstance(query, int | np.integer):
-        return Query(positives=(IdExample(int(query)),))
-    return Query(positives=(FileExample.of(query),))
 
 
 def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
@@ -385,12 +402,3 @@ def _descriptors(card: ModelCard) -> dict[str, DescriptorSpec]:
     if not card.has_layout:
         return content
     return {**content, "layout": DescriptorSpec(DESCRIPTOR_VERSION, card.code_dim)}
-
-
-def _places(source: AnyPath) -> list[bytes]:
-    """Turn a source into folders and files: data sets by their words, all else by its path."""
-    if not os.fspath(source):
-        raise UsageError("an empty source names nothing; give folders, files or data sets")
-    if needs_opening(source):
-        return [os.fsencode(path) for path in picture_files(open_dataset(source))]
-    return [os.fsencode(_expanded(source))]

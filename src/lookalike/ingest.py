@@ -14,19 +14,33 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
 
-from lookalike.features.extraction import ExtractedBatch, ImageEncoder, extract
+from lookalike.features.color_names import color_shares
+from lookalike.features.descriptors import Descriptor
+from lookalike.features.extraction import COMMIT_IMAGES, ExtractedBatch, ImageEncoder, extract
 from lookalike.images.decoding import DecodeLimits
+from lookalike.images.perceptual_hash import fingerprint
 from lookalike.images.scanning import FoundFile, SkippedFile, display_path, scan
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
 from lookalike.progress import SILENT, Progress, Task
+from lookalike.storage.attributes import TAKEN, date_range, date_text
 from lookalike.storage.catalog import Catalog
-from lookalike.storage.records import Batch, FileRecord, NewImage
+from lookalike.storage.records import (
+    FILE,
+    FILE_TIME,
+    Batch,
+    FileRecord,
+    ImageDetails,
+    Known,
+    NewImage,
+)
 
 SURVEY_CHUNK: Final = 512
 """Directory entries that are compared with the catalog in one look-up."""
 
 LABEL_THRESHOLD: Final = 0.5
 """Predicted labels are stored from this probability on."""
+
+_YEAR_10000: Final = 253_402_300_800 * 10**9
 
 HELD: Final = (
     "nothing is left in this folder; its pictures are kept, as it may just not be mounted "
@@ -44,6 +58,7 @@ class IngestOptions:
         limits: Largest file and picture that is accepted.
         seconds: Longest time a file may take, tried twice.
         remove_missing: Also remove the pictures of a folder in which nothing is left.
+        descriptors: What is extracted beside what the network gives.
     """
 
     image_size: int
@@ -51,6 +66,7 @@ class IngestOptions:
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     seconds: float = 2.4
     remove_missing: bool = False
+    descriptors: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,23 @@ class Trouble:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReport:
+    """What a run did about parts of images.
+
+    Attributes:
+        images: Images that got their regions.
+        regions: Regions stored.
+        failed: Images whose files could not be read any more; the next run tries them again.
+        seconds: Duration.
+    """
+
+    images: int
+    regions: int
+    failed: tuple[Trouble, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +104,9 @@ class IngestReport:
         removed: Files that had gone.
         failed: Pictures that could not be read.
         skipped: What is no picture, and folders that could not be looked into.
-        seconds: Duration.
+        seconds: Duration, without regions.
+        lacking: Pictures that still lack a descriptor that was chosen after they were indexed.
+        regions: What was done about parts of images; `None` where none are wanted.
     """
 
     indexed: int
@@ -80,10 +115,20 @@ class IngestReport:
     failed: tuple[Trouble, ...]
     skipped: tuple[Trouble, ...]
     seconds: float
+    lacking: tuple[Trouble, ...] = ()
+    regions: RegionReport | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything could not be read."""
+        return bool(self.failed or (self.regions and self.regions.failed))
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {**asdict(self), "seconds": round(self.seconds, 3)}
+        """Return plain values; without `regions` where none are wanted."""
+        content = {**asdict(self), "seconds": round(self.seconds, 3)}
+        if self.regions is None:
+            del content["regions"]
+        return content
 
 
 def ingest(
@@ -111,7 +156,33 @@ def ingest(
     with progress.task("Indexing") as task:
         run = _Run(catalog, classes, sources, options, task)
         _count_in_background(sources, task)
-        return run.finish(encoder)
+        report = run.finish(encoder)
+    fill_in(catalog, options, progress)
+    return report
+
+
+def fill_in(catalog: Catalog, options: IngestOptions, progress: Progress = SILENT) -> None:
+    """Make the fingerprints that images of an earlier version lack, from one file of each.
+
+    What can no longer be read, or holds something else now, is left to the next run.
+    """
+    lacking = catalog.duplicates.lacking()
+    if len(lacking) == 0:
+        return
+    with progress.task("Fingerprints", len(lacking)) as task:
+        size = (options.image_size, options.image_size)
+        with DecodePool(options.workers, size, options.limits, options.seconds) as pool:
+            for start in range(0, len(lacking), COMMIT_IMAGES):
+                records = catalog.images(lacking[start : start + COMMIT_IMAGES])
+                outcomes = pool.decode([record.paths[0] for record in records])
+                catalog.duplicates.add(
+                    [
+                        (outcome.hash, fingerprint(outcome.pixels))
+                        for outcome in outcomes
+                        if isinstance(outcome, DecodedFile)
+                    ]
+                )
+                task.advance(len(records))
 
 
 def _count_in_background(sources: Sequence[bytes], task: Task) -> None:
@@ -152,7 +223,8 @@ class _Run:
         limits, seconds = self._options.limits, self._options.seconds
         with DecodePool(self._options.workers, size, limits, seconds) as pool:
             outcomes = pool.decode(self._changed_paths())
-            for batch in extract(outcomes, encoder, stored=self._stored):
+            descriptors = self._options.descriptors
+            for batch in extract(outcomes, encoder, stored=self._stored, descriptors=descriptors):
                 self._commit(batch)
         removed = self._remove_gone()
         return IngestReport(
@@ -228,10 +300,13 @@ class _Run:
                     for name, probability in zip(self._classes, image.labels, strict=True)
                     if probability >= LABEL_THRESHOLD
                 ),
+                fingerprint=fingerprint(image.file.pixels),
             )
             for image in batch.images
         )
-        self._catalog.commit(Batch(images, tuple(records)), run=self._id)
+        # Of equal files only the first still has its pixels.
+        details = tuple(_details(file) for file in batch.files if file.pixels.size)
+        self._catalog.commit(Batch(images, tuple(records), details), run=self._id)
         self._account(batch)
 
     def _account(self, batch: ExtractedBatch) -> None:
@@ -272,6 +347,17 @@ class _Run:
                 Trouble(display_path(root), HELD) for root in empty if root in stored
             )
         return self._catalog.remove_unseen(self._id, present, except_below=self._unreadable)
+
+
+def _details(file: DecodedFile) -> ImageDetails:
+    """Return what a file says of itself; without a date of its own, that of its last change."""
+    metadata = dict(file.metadata)
+    if date_range(metadata.get(TAKEN, "")) is None:
+        metadata.pop(TAKEN, None)
+    known = [Known(key, value, FILE) for key, value in metadata.items()]
+    if TAKEN not in metadata and 0 <= file.mtime_ns < _YEAR_10000:
+        known.append(Known(TAKEN, date_text(float(file.mtime_ns // 10**9)), FILE_TIME))
+    return ImageDetails(file.hash, tuple(known), color_shares(file.pixels))
 
 
 def _is_unchanged(record: FileRecord, entry: FoundFile | SkippedFile) -> bool:

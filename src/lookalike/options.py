@@ -77,6 +77,51 @@ def read_weights(texts: Sequence[str]) -> dict[str, float] | None:
     return weights or None
 
 
+def read_pairs(texts: Sequence[str], flag: str) -> dict[str, str]:
+    """Read `photographer=Anna` and `taken=2024` into a mapping.
+
+    Raises:
+        UsageError: If a text is something else, or a key is there twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        key = key.strip().lower()
+        if not sign or not key or key in pairs:
+            raise UsageError(
+                f"{flag} {text!r} is not KEY=VALUE, or its key is there twice; "
+                "write photographer=Anna"
+            )
+        pairs[key] = value.strip()
+    return pairs
+
+
+def read_example_weights(
+    text: str, n_positives: int, n_negatives: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Read `2,1,0.5`: a weight for each example, in the order of the help, those not liked last.
+
+    Those not liked may be left out.
+
+    Raises:
+        UsageError: If the text is no list of numbers, or not of so many.
+    """
+    if not text:
+        return (), ()
+    try:
+        weights = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--example-weights {text!r} is no list of numbers, such as 2,1,0.5"
+        ) from None
+    if len(weights) not in (n_positives, n_positives + n_negatives):
+        raise UsageError(
+            f"--example-weights has {len(weights)} numbers for {n_positives + n_negatives} "
+            "examples; give one for each"
+        )
+    return weights[:n_positives], weights[n_positives:]
+
+
 def read_numbers(
     text: str, flag: str = "--at", *, least: int = 1, most: int = LARGEST_RANK
 ) -> tuple[int, ...]:

@@ -9,18 +9,25 @@ import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, normalize
 from lookalike.errors import DamagedCollectionError, IndexUnavailableError, UsageError
+from lookalike.features.descriptors import find_same
 from lookalike.features.model import Model
 from lookalike.index.base import Kind, VectorIndex
 from lookalike.index.building import build_index, check_recall_target
+from lookalike.index.compared import ComparedIndex
 from lookalike.index.exact import RowsIndex, exact_index
 from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index, read_card
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
-from lookalike.search.calibration import Calibration, fit_calibration
-from lookalike.search.parts import Context
+from lookalike.search.calibration import Calibration, fit_calibration, fit_compared
+from lookalike.search.parts import Context, PictureReader
 from lookalike.search.query_embeddings import ExampleEncoder
+from lookalike.search.region_gallery import RegionGallery
 from lookalike.search.searcher import Searcher
 from lookalike.storage.catalog import Catalog
+from lookalike.storage.derived import delete_index
+
+LEAST_COMPRESSED: Final = 16
+"""Rows shorter than this are compared as they are: there is nothing to compress."""
 
 TAIL_SHARE: Final = 0.1
 """An index is built again when so many images came or went since, as a share of its size."""
@@ -96,22 +103,39 @@ class Shelf:
         self._catalog = catalog
         self._model = model
 
-    def open(self, encoder: ExampleEncoder, model: Callable[[], Model] | None = None) -> Gallery:
+    def open(
+        self,
+        encoder: ExampleEncoder,
+        model: Callable[[], Model] | None = None,
+        reader: PictureReader | None = None,
+        regions: Callable[[], RegionGallery] | None = None,
+    ) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared.
+
+        Chosen descriptors that are not installed here in the same version are left out.
 
         Args:
             encoder: Encodes examples that come as files or pixels.
             model: Gives the model, asked when words or a layout need it; without it they cannot be
                 searched for.
+            reader: Reads pictures that parts of queries are made from.
+            regions: Reads the regions of all images, when they are needed.
         """
         revision = self._catalog.revision
+        chosen = self._catalog.chosen.specs()
+        same = find_same({name: (spec.version, spec.dim) for name, spec in chosen.items()})
         indexes: dict[str, VectorIndex] = {}
         calibrations: dict[str, Calibration] = {}
-        for descriptor, dim in self._catalog.descriptors.items():
-            indexes[descriptor], calibrations[descriptor] = self._open_one(
-                descriptor, dim, revision
-            )
-        context = Context(indexes, calibrations, self._catalog, model) if model else None
+        for name, dim in self._catalog.descriptors.items():
+            if name in same and (compare := same[name].similarity) is not None:
+                base, _ = self._open_one(name, dim, revision)
+                indexes[name] = ComparedIndex(base, compare)
+                calibrations[name] = fit_compared(indexes[name])
+            elif name in same or name not in chosen:
+                indexes[name], calibrations[name] = self._open_one(name, dim, revision)
+        context = None
+        if model is not None:
+            context = Context(indexes, calibrations, self._catalog, model, {}, reader, regions)
         searcher = Searcher(indexes, calibrations, encoder, model, context)
         return Gallery(revision, indexes, searcher)
 
@@ -126,6 +150,10 @@ class Shelf:
         for descriptor, dim in self._catalog.descriptors.items():
             if force or self._is_due(descriptor, dim, wanted, recall_target):
                 self._build(descriptor, dim, wanted, recall_target, progress)
+
+    def discard(self, descriptor: str) -> None:
+        """Delete the index of a descriptor that the catalog no longer has."""
+        delete_index(self._folder, descriptor)
 
     def states(self) -> list[IndexState]:
         """Tell how each index stands, without opening it."""
@@ -148,6 +176,11 @@ class Shelf:
 
     def _stored(self, descriptor: str, dim: int) -> tuple[RowsIndex, IndexCard, Calibration]:
         base, card = open_index(self._folder, descriptor, dim=dim, model=self._model)
+        spec = self._catalog.chosen.specs().get(descriptor)
+        if spec is not None and card.revision < spec.filled:
+            raise IndexUnavailableError(
+                f"the index of {descriptor} was built before older images got theirs"
+            )
         return base, card, Calibration.from_json(card.calibration)
 
     def _stored_after(self, descriptor: str, dim: int, image_id: int) -> tuple[Ids, Embeddings]:
@@ -167,13 +200,24 @@ class Shelf:
         except DamagedCollectionError:
             return True
         state = self._state(descriptor)
-        facts = card.facts
+        facts, kind = card.facts, self._possible(descriptor, dim, kind)
         is_other = kind not in ("auto", facts.kind) and facts.n > 0
         is_looser = facts.kind != "exact" and facts.recall_target != recall_target
         return is_other or is_looser or state.newer + state.deleted > TAIL_SHARE * facts.n
 
+    def _possible(
+        self, descriptor: str, dim: int, kind: Literal["auto"] | Kind
+    ) -> Literal["auto"] | Kind:
+        """Of short rows, and of those compared in a way of their own, all are compared."""
+        spec = self._catalog.chosen.specs().get(descriptor)
+        if spec is None:
+            return kind
+        same = find_same({descriptor: (spec.version, spec.dim)})
+        has_own = descriptor in same and same[descriptor].similarity is not None
+        return "exact" if dim < LEAST_COMPRESSED or has_own else kind
+
     def _state(self, descriptor: str) -> IndexState:
-        n_images = self._catalog.n_images
+        n_images = self._catalog.n_embeddings(descriptor)
         try:
             card = read_card(self._folder, descriptor)
         except IndexUnavailableError:
@@ -208,8 +252,8 @@ class Shelf:
         index = build_index(
             self._catalog.embeddings(descriptor),
             dim=dim,
-            n=self._catalog.n_images,
-            kind=kind,
+            n=self._catalog.n_embeddings(descriptor),
+            kind=self._possible(descriptor, dim, kind),
             recall_target=recall_target,
             rows_file=new_rows_file(self._folder, descriptor),
             progress=progress,

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from lookalike.terminal import say, show_table
 
 if TYPE_CHECKING:  # for their types alone: --help must not load them
+    from lookalike.annotating import AnnotateReport
     from lookalike.demo import DemoResult
     from lookalike.evaluation.measurements import Evaluation
+    from lookalike.index.points import IndexComparison
     from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
+    from lookalike.search.filter_keys import FilterKey
     from lookalike.selecting import SelectReport
     from lookalike.storage.integrity import VerifyReport
 
@@ -23,6 +26,7 @@ def show_ingest(report: "IngestReport") -> None:
     """Show what became of the files."""
     troubles = [("failed", trouble) for trouble in report.failed]
     troubles += [("skipped", trouble) for trouble in report.skipped]
+    troubles += [("lacking", trouble) for trouble in report.lacking]
     for kind, trouble in troubles[:MOST_SHOWN]:
         say(f"{kind}: {trouble.path}: {trouble.reason}")
     if len(troubles) > MOST_SHOWN:
@@ -31,16 +35,142 @@ def show_ingest(report: "IngestReport") -> None:
         f"{report.indexed} indexed, {report.unchanged} unchanged, {report.removed} removed, "
         f"{len(report.failed)} failed, {len(report.skipped)} skipped in {report.seconds:.1f} s"
     )
+    if report.regions is not None:
+        for trouble in report.regions.failed[:MOST_SHOWN]:
+            say(f"without regions: {trouble.path}: {trouble.reason}")
+        say(
+            f"{report.regions.regions} regions of {report.regions.images} images, "
+            f"{len(report.regions.failed)} failed, in {report.regions.seconds:.1f} s"
+        )
 
 
 def show_hits(found: Mapping[str, Any]) -> None:
     """Show hits, best first, with the score of each descriptor."""
+    for word, taken in found.get("corrections", {}).items():
+        say(f"no picture has {word!r}; looked for {' or '.join(taken)}")
     names = list(found["hits"][0]["scores"]) if found["hits"] else []
     rows = [
         (hit["rank"], hit["id"], hit["score"], *(hit["scores"][n] for n in names), hit["path"])
         for hit in found["hits"]
     ]
     show_table(("rank", "id", "score", *names, "path"), rows)
+    for hit in found["hits"]:
+        places = [",".join(map(str, box)) for box in hit.get("matched", ()) if box]
+        if places:
+            say(f"{hit['rank']}: matched at {' and '.join(places)}")
+    if found["beyond"]:
+        say(
+            f"{len(rows)} stand out; {found['beyond']} more follow: leave out --cut and "
+            "--min-score to see them"
+        )
+
+
+def show_palette(found: Mapping[str, Any]) -> None:
+    """Show the colors of a picture, and what asks for them."""
+    rows = [(f"{each['share']:.0%}", each["color"], each["name"]) for each in found["colors"]]
+    show_table(("share", "color", "name"), rows)
+    say(f"--colors {found['query']}")
+
+
+def show_annotated(report: "AnnotateReport") -> None:
+    """Show what became of what was said of pictures."""
+    troubles = [*report.unknown, *report.ambiguous]
+    for trouble in troubles[:MOST_SHOWN]:
+        say(f"passed over: {trouble.path}: {trouble.reason}")
+    if len(troubles) > MOST_SHOWN:
+        say(f"… and {len(troubles) - MOST_SHOWN} more; --json lists all")
+    say(
+        f"{report.described} pictures described, {report.changed} statements changed, "
+        f"{len(report.unknown)} unknown, {len(report.ambiguous)} ambiguous"
+    )
+
+
+def show_described(found: Sequence[Mapping[str, Any]]) -> None:
+    """Show all that is known of pictures, and who says so."""
+    for image in found:
+        rows: list[tuple[str, object]] = [
+            ("id", image["id"]),
+            *(("path", path) for path in image["paths"]),
+            ("size", f"{image['width']} × {image['height']}, {image['bytes']} bytes"),
+            ("format", image["format"]),
+            *((f"caption ({each['by']})", each["text"]) for each in image["captions"]),
+            *((f"label ({each['by']})", _labeled(each)) for each in image["labels"]),
+            *(
+                (f"{each['key']} ({each['provenance']})", each["value"])
+                for each in image["attributes"]
+            ),
+            ("colors", ", ".join(f"{name} {share:.0%}" for name, share in image["colors"].items())),
+        ]
+        show_table(("", ""), rows)
+
+
+def _labeled(label: Mapping[str, Any]) -> str:
+    if label["probability"] == 1:
+        return str(label["name"])
+    return f"{label['name']}  {label['probability']:.2f}"
+
+
+def show_filter_keys(keys: "Sequence[FilterKey]") -> None:
+    """Show the language of filters."""
+    rows = [(key.name, key.meaning, key.example) for key in keys]
+    show_table(("key", "what passes", "example"), rows)
+    say("Conditions beside each other must all hold. Texts with spaces stand in quotation marks.")
+
+
+def show_proposals(found: Mapping[str, Any]) -> None:
+    """Show images proposed for a label, most confident first."""
+    rows = [(p["id"], p["confidence"], p["grouping"], p["path"]) for p in found["proposals"]]
+    show_table(("id", "confidence", "grouping", "path"), rows)
+    if found["uncovered"]:
+        ids = ", ".join(map(str, found["uncovered"]))
+        say(f"no group holds these without an image that has not the label: {ids}")
+
+
+def show_duplicates(found: Mapping[str, Any]) -> None:
+    """Show groups of near-duplicates, each with what to keep first."""
+    rows = [
+        (
+            number,
+            "keep" if member["id"] == group["keep"] else group["kind"],
+            member["id"],
+            member["bits"],
+            "" if member["score"] is None else f"{member['score']:.1f}",
+            f"{member['width']}×{member['height']} {member['format']}",
+            member["paths"][0],
+            group["reason"] if member["id"] == group["keep"] else "",
+        )
+        for number, group in enumerate(found["groups"], start=1)
+        for member in group["members"]
+    ]
+    show_table(("group", "", "id", "bits", "score", "picture", "path", "kept for"), rows)
+    say(
+        f"{len(found['groups'])} groups among {found['n_images']} images; "
+        f"{found['n_removable_files']} files ({found['removable_bytes'] / 2**20:.1f} MiB) "
+        "could go; nothing was deleted"
+    )
+    if lacking := found["n_without_fingerprint"]:
+        say(f"{lacking} images were left out: they were indexed by an earlier version; index again")
+
+
+def show_indexes(compared: "IndexComparison", report: Path) -> None:
+    """Show what each kind of index finds, how fast, and in how much memory."""
+    rows = [
+        (
+            "◯" if point.is_best else "",
+            point.kind,
+            point.effort,
+            point.recall,
+            point.median_ms,
+            point.p99_ms,
+            point.build_seconds,
+            point.n_bytes / 2**20,
+        )
+        for point in compared.points
+    ]
+    headings = ("", "kind", "effort", "recall@10", "median ms", "99 % ms", "build s", "MiB")
+    title = f"{compared.n} embeddings of {compared.dim} dimensions, {compared.n_queries} queries"
+    show_table(headings, rows, title=f"{title}, one thread")
+    say(f"◯: nothing finds as much in less time; report: {report}")
 
 
 def show_measures(evaluations: "Mapping[str, Evaluation]", folder: Path) -> None:
@@ -69,6 +199,12 @@ def show_status(content: Mapping[str, Any]) -> None:
         ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
         ("folders", _some(content["folders"])),
         ("size on disk", f"{content['bytes'] / 2**20:.1f} MiB"),
+        *_region_rows(content["regions"]),
+    ]
+    rows += [
+        (f"lacking {name}", f"{n} images: the next `index` extracts it from their files")
+        for name, n in content["lacking"].items()
+        if n
     ]
     rows += [
         (f"index of {index['descriptor']}", _index_line(index)) for index in content["indexes"]
@@ -114,6 +250,13 @@ def _selection_rows(facts: Mapping[str, Any] | None) -> list[tuple[str, object]]
             )
         )
     return rows
+
+
+def _region_rows(regions: Mapping[str, int]) -> list[tuple[str, object]]:
+    if not regions["images"]:
+        return []
+    lacking = f"; {regions['lacking']} images lack theirs" if regions["lacking"] else ""
+    return [("regions", f"{regions['regions']} of {regions['images']} images{lacking}")]
 
 
 def _some(lines: Sequence[str]) -> str:

@@ -198,7 +198,7 @@ def test_a_full_disk_keeps_what_was_stored(model, tmp_path):
     paint(first, n=6)
     path = tmp_path / "c.lookalike"
     assert lookalike("index", path, first, "--model", model).code == 0
-    paint(tmp_path / "more", n=60)
+    paint(tmp_path / "more", n=150)
     limit = (path / "catalog.sqlite").stat().st_size + 4096
     done = lookalike("index", path, tmp_path / "more", file_limit=limit)
     assert done.code == ENVIRONMENT
@@ -206,7 +206,7 @@ def test_a_full_disk_keeps_what_was_stored(model, tmp_path):
     assert lookalike("verify", path, "--json").code == 0
     again = lookalike("index", path, first, tmp_path / "more", "--json")
     assert again.code == 0
-    assert again.json["indexed"] + again.json["unchanged"] == 66
+    assert again.json["indexed"] + again.json["unchanged"] == 156
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a place closed even to root")

@@ -86,6 +86,15 @@ def test_a_server_of_our_own_network_is_never_asked(server):
     assert len(Pictures.asked) == before
 
 
+def test_a_name_with_any_address_of_our_own_network_is_not_asked(monkeypatch):
+    def both(host, port, **_):
+        return [(2, 1, 6, "", ("93.184.215.14", port)), (2, 1, 6, "", ("10.0.0.1", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", both)
+    with pytest.raises(UsageError, match=r"two.example, port 80, is not on the public web"):
+        download("http://two.example/a.png")
+
+
 def test_a_redirect_is_checked_like_an_address(server):
     def first_only(address, port):
         return str(port) == server.rpartition(":")[2]

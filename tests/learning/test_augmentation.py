@@ -7,6 +7,7 @@ from toy_pictures import draw_boxes, paint
 from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.learning.augmentation import (
     jitter_colors,
+    mix_images,
     random_views,
     view_label_maps,
     view_pixels,
@@ -87,3 +88,13 @@ def test_colors_change_in_bounds_and_not_at_all_without_strength():
 def test_augmentation_is_fixed_by_its_generator():
     assert torch.equal(random_views(5, 0.5, generator(7)), random_views(5, 0.5, generator(7)))
     assert not torch.equal(random_views(5, 0.5, generator(7)), random_views(5, 0.5, generator(8)))
+
+
+def test_only_the_first_images_are_mixed_each_with_its_neighbor():
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    mixed = mix_images(images, 2, generator())
+    assert torch.equal(mixed[2:], images[2:])
+    assert (mixed[0] == mixed[0, 0, 0, 0]).all()
+    assert 0.9 <= float(mixed[0, 0, 0, 0]) <= 2.1  # of 0 and 3
+    assert 0.3 <= float(mixed[1, 0, 0, 0]) <= 0.7  # of 1 and 0
+    assert mix_images(images, 0, generator()) is images

@@ -9,7 +9,7 @@ from foreign_files import SIDE, write_segmenter, write_teacher
 from lookalike.errors import UsageError
 from lookalike.learning.devices import Device
 from lookalike.learning.foreign import NORMALIZATIONS, checksum, fit_images, open_network
-from lookalike.learning.tflite_graph import TfliteGraph, same_padding
+from lookalike.learning.tflite_graph import TfliteGraph, before_pooling, same_padding
 
 CPU = Device("cpu", has_bfloat16=False)
 TEACHER = "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
@@ -119,6 +119,18 @@ def test_a_quantized_network_says_the_same_as_a_graph_and_in_litert(models, rng)
     assert expected.shape == (2, 1024)
     # Between layers LiteRT rounds to 8 bits and the graph does not.
     assert torch.cosine_similarity(found, expected).min() > 0.95
+
+
+@pytest.mark.data
+def test_a_network_cut_before_its_pooling_gives_the_map_whose_mean_it_gave(models, rng):
+    coarse = torch.from_numpy(rng.integers(0, 256, (1, 3, 7, 7)).astype(np.float32))
+    images = torch.nn.functional.interpolate(coarse, (224, 224), mode="bilinear").round()
+    whole = open_network(models / TEACHER, "imagenet", CPU).run(images).flatten(1)
+    cut = open_network(models / TEACHER, "imagenet", CPU, is_cut=True).run(images)
+    graph = TfliteGraph(models / TEACHER, before_pooling(models / TEACHER)).eval()
+    assert cut.shape == (1, 7, 7, 1024)
+    assert torch.cosine_similarity(cut.mean(dim=(1, 2)), whole).min() > 0.999
+    assert torch.cosine_similarity(graph(images).flatten(1), cut.flatten(1)).min() > 0.95
 
 
 @pytest.mark.data

@@ -33,6 +33,7 @@ TINY = Recipe(
     device="cpu",
     precision="float32",
 )
+TAUGHT = replace(TINY, teacher_cells_weight=1.0, mixed_share=0.25)
 
 
 class Listed(ToyDataset):
@@ -75,7 +76,7 @@ def guides(tmp_path_factory):
 def whole(tmp_path_factory, guides):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("models") / "whole"
-    return folder, learn(pictures(), folder, TINY, guides=guides, terms="for research")
+    return folder, learn(pictures(), folder, TAUGHT, guides=guides, terms="for research")
 
 
 def bits(folder):
@@ -91,16 +92,37 @@ def test_a_guided_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, guides,
     assert card.training_data["segmenter"].endswith(" for plain")
     assert card.measured["rounding_min_cosine"] > 0.999
     header = (folder / "history.csv").read_text().splitlines()[0].split(",")
-    assert {"label_loss", "code_loss", "teacher_loss", "similarity_loss"} <= set(header)
+    losses = ("label", "code", "teacher", "similarity", "cells")
+    assert {f"{name}_loss" for name in losses} <= set(header)
     out = tmp_path / "killed"
-    kill_at("learning.epoch:2", lambda: learn(pictures(), out, TINY, guides=guides))
+    kill_at("learning.epoch:2", lambda: learn(pictures(), out, TAUGHT, guides=guides))
     assert not out.exists()
     drawn = np.fromfile(tmp_path / "killed.training" / "pseudo-maps.done", np.uint8)
     assert drawn[:12].sum() == drawn[20:].sum() == 0
     assert drawn[12:20].sum() > 4
-    resumed = learn(pictures(), out, TINY, guides=guides, resume=True)
+    resumed = learn(pictures(), out, TAUGHT, guides=guides, resume=True)
     assert bits(out) == bits(folder)
     assert resumed.training_data["digest"] == card.training_data["digest"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"teacher_weight": 0.0, "mixed_share": 0.2},
+            "mixed_share is 0.2, but teacher_weight is 0",
+        ),
+        ({"backbone": "a.onnx", "palette_bins": 0, "mixed_share": 0.2}, "has seen every picture"),
+    ],
+)
+def test_mixtures_need_somebody_who_knows_what_they_show(changes, message):
+    with pytest.raises(UsageError, match=message):
+        replace(TINY, **changes)
+
+
+def test_cells_need_a_network_that_sees_them(tmp_path):
+    with pytest.raises(UsageError, match="no network that could teach cells"):
+        learn(pictures(), tmp_path / "a", replace(TINY, teacher_cells_weight=1.0))
 
 
 def test_a_run_goes_on_only_with_the_guides_it_began_with(tmp_path, guides):

@@ -48,6 +48,7 @@ def test_a_teacher_a_segmenter_and_two_sets_reach_the_card(tmp_path):
         *("--teacher", write_teacher(tmp_path / "t.onnx"), "--normalization", "unit"),
         *("--segmenter", write_segmenter(tmp_path / "s.onnx"), "--segmenter-without", "red"),
         *("--segmenter-labels", write_names(tmp_path / "names.txt"), "--color-share", "0.5"),
+        *("--teacher-cells-weight", "2", "--mixed-share", "0.25"),
     )
     out = ("--out", tmp_path / "m", "--device", "cpu", "--json")
     [done] = run(
@@ -59,6 +60,7 @@ def test_a_teacher_a_segmenter_and_two_sets_reach_the_card(tmp_path):
     assert card.training_data["teacher"].startswith("t.onnx sha256:")
     assert card.training_data["segmenter"].endswith(" without red")
     assert (card.recipe["teacher_weight"], card.recipe["color_share"]) == (5.0, 0.5)
+    assert (card.recipe["teacher_cells_weight"], card.recipe["mixed_share"]) == (2.0, 0.25)
     assert card.training_data["name"] == "first + second"
     assert card.classes == ("red", "green", "blue")
     assert (card.recipe["epochs"], card.recipe["seed"]) == (1, 0)
@@ -68,6 +70,7 @@ REFUSED = (
     (("--models", "x"), "--models is for --recipe default; give --teacher"),
     (("--normalization", "unit"), "--normalization needs a network: give --teacher"),
     (("--color-share", "0.5"), "--color-share needs something taught: give --teacher"),
+    (("--mixed-share", "0.5"), "mixed_share is 0.5, but teacher_weight is 0 and nothing is taught"),
     (("--segmenter-without", "tv"), "need the network: give --segmenter FILE"),
     (("--segmenter", "net.onnx"), "needs the names of its classes: give --segmenter-labels"),
     (("--recipe", "default", "--teacher", "x"), "--teacher is decided by --recipe default"),

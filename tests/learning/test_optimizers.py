@@ -16,6 +16,12 @@ def test_orthogonalized_matrices_keep_their_directions_and_lose_their_sizes(shap
     assert cosine > 0.97
 
 
+def test_stacked_matrices_are_orthogonalized_each_by_itself():
+    matrices = torch.randn(3, 6, 4, generator=torch.Generator().manual_seed(2))
+    expected = torch.stack([orthogonalize(matrix) for matrix in matrices])
+    torch.testing.assert_close(orthogonalize(matrices), expected, atol=1e-4, rtol=0)
+
+
 def test_a_gradient_of_zeros_moves_nothing():
     assert not orthogonalize(torch.zeros(3, 4)).any()
 

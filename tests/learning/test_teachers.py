@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from foreign_files import SIDE, write_teacher
+from foreign_files import SIDE, write_segmenter, write_teacher
 
+from lookalike.errors import UsageError
 from lookalike.learning.colors import N_BINS, color_histogram
 from lookalike.learning.devices import Device
-from lookalike.learning.teachers import describe, open_teacher, similarity_loss
+from lookalike.learning.teachers import Target, describe, open_teacher, similarity_loss
 
 CPU = Device("cpu", has_bfloat16=False)
 TEMPERATURE = 0.1
@@ -78,7 +79,7 @@ def test_the_target_joins_centered_embedding_and_color_by_their_share(tmp_path, 
         ],
         dim=1,
     )
-    found = teacher.target(images)
+    found = teacher.target(images).whole
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(6))
 
@@ -86,8 +87,9 @@ def test_the_target_joins_centered_embedding_and_color_by_their_share(tmp_path, 
 def test_without_a_network_color_is_all_that_is_taught(generator):
     teacher = open_teacher(None, "imagenet", 4, 0.25, CPU)
     images = torch.rand(3, 3, 32, 32, generator=generator) * 255
-    assert teacher.target(images).shape == (3, N_BINS)
-    torch.testing.assert_close(teacher.target(images), color_histogram(images))
+    found = teacher.target(images)
+    assert found.cells is None
+    torch.testing.assert_close(found.whole, color_histogram(images))
     assert (teacher.side, teacher.color_share) == (0, 1.0)
 
 
@@ -95,11 +97,36 @@ def test_regression_is_a_cosine_through_a_linear_map(tmp_path, generator):
     teacher = open_teacher(None, "imagenet", 4, 0.25, CPU)
     content = 3 * torch.randn(5, 4, generator=generator)
     target = unit((5, N_BINS), generator)
-    losses = teacher.losses(content, target)
+    losses = teacher.losses(content, Target(target, None))
     mapped = teacher.map(torch.nn.functional.normalize(content, dim=1)).detach()
     cosines = [float(m @ t / m.norm()) for m, t in zip(mapped, target, strict=True)]
     assert float(losses["teacher_loss"].detach()) == pytest.approx(1 - np.mean(cosines), abs=1e-5)
     assert set(losses) == {"teacher_loss", "similarity_loss"}
+
+
+def test_cells_are_taught_what_the_teacher_sees_there(tmp_path, generator):
+    path = write_teacher(tmp_path / "a.onnx")
+    cut, whole = (open_teacher(path, "unit", 4, 0.3, CPU, n) for n in (7, 0))
+    images = torch.rand(6, 3, SIDE, SIDE, generator=generator) * 255
+    for teacher in (cut, whole):
+        teacher.center([images])
+    target = cut.target(images)
+    torch.testing.assert_close(target.whole, whole.target(images).whole, atol=1e-5, rtol=0)
+    seen = torch.randn(6, 7, SIDE, SIDE, generator=generator)
+    found = cut.losses(torch.randn(6, 4, generator=generator), target, seen)["cells_loss"]
+    centered = (images - images.mean(dim=(0, 2, 3))[:, None, None]) / 255
+    mapped = torch.einsum("dc,bcyx->bdyx", cut.cell_map.weight.detach()[:, :, 0, 0], seen)
+    mapped = mapped + cut.cell_map.bias.detach()[:, None, None]
+    cosines = torch.nn.functional.cosine_similarity(mapped, centered)
+    assert float(found.detach()) == pytest.approx(1 - float(cosines.mean()), abs=1e-5)
+    coarse = cut.losses(torch.randn(6, 4, generator=generator), target, seen[..., :4, :4])
+    assert float(coarse["cells_loss"].detach()) > 0
+
+
+def test_a_teacher_that_does_not_pool_has_no_cells(tmp_path):
+    path = write_segmenter(tmp_path / "a.onnx", output="scores")
+    with pytest.raises(UsageError, match=r"has no average pooling.*teacher_cells_weight of 0"):
+        open_teacher(path, "unit", 4, 0.3, CPU, 7)
 
 
 def test_the_network_itself_is_no_part_of_a_checkpoint(tmp_path):

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from lookalike.arrays import normalize
+from lookalike.datasets import open_dataset
+from lookalike.datasets.scenes import write_scenes
+from lookalike.errors import UsageError
 from lookalike.model_folder import read_card
-from lookalike.reproduction.materials import Learned, Ranking
+from lookalike.reproduction.materials import Learned, Ranking, relevant_classes
 from tests.tiny_model import write_tiny_model
 
 
@@ -46,3 +49,15 @@ def test_rankings_are_those_of_a_loop(is_euclidean):
         expected = sorted((i for i in range(12) if i != query), key=nearness, reverse=True)[:5]
         assert found.tolist() == expected
         assert scores == pytest.approx([nearness(i) for i in expected], abs=1e-4)
+
+
+def test_classes_that_nearly_all_have_need_not_count(tmp_path):
+    write_scenes(tmp_path / "scenes", 3, 0)
+    scenes = open_dataset(tmp_path / "scenes")
+    first, second = (scenes.classes[i] for i in sorted(scenes.relevant_classes)[:2])
+    left = relevant_classes(scenes, (first, second))
+    assert left == scenes.relevant_classes - {scenes.classes.index(c) for c in (first, second)}
+    with pytest.raises(UsageError, match="has no class 'unicorn' to leave out of relevance"):
+        relevant_classes(scenes, ("unicorn",))
+    with pytest.raises(UsageError, match="no class of scenes is left"):
+        relevant_classes(scenes, scenes.classes)

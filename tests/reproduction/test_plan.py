@@ -46,6 +46,8 @@ def test_parts_seeds_and_device_may_change_in_a_folder_and_nothing_else():
     second = quick_plan(sections=("table1",), seeds=(1, 2))
     assert first.fixed() == second.fixed()
     assert first.fixed() != quick_plan(n_scenes=80).fixed()
+    assert first.fixed() != quick_plan(without=("person",)).fixed()
+    assert "without" not in first.fixed()  # folders begun before there was such an option go on
 
 
 @pytest.mark.parametrize(

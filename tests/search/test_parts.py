@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from jaxtyping import Float64
 from numpy import ndarray
+from PIL import Image
 
 from lookalike import Collection
 from lookalike.arrays import NO_ID, Ids
+from lookalike.asking import answer, draw_answer
 from lookalike.errors import UsageError
+from lookalike.evaluation.contact_sheet import NOT_RELEVANT
 from lookalike.search.parts import Context, LocatedPart, Part, Proposal
 from lookalike.search.queries import IdExample, Query
 from tests.small_sets import write_masks
@@ -44,7 +47,7 @@ def even_ids(query: Query, context: Context) -> list[Part]:
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("parts")
     write_tiny_model(folder / "tiny")
-    with Collection.create(folder / "c.lookalike", model=folder / "tiny") as made:
+    with Collection.create(folder / "c.lookalike", model=folder / "tiny", descriptors=()) as made:
         made.add(write_masks(folder / "outfits", N) / "images", workers=0)
         yield made
 
@@ -90,6 +93,24 @@ def test_a_part_that_is_not_named_counts_one_and_one_of_weight_zero_nothing(phot
     assert set(silent.parts) == {"content"}
 
 
+def is_vermilion(pixels):
+    return (np.abs(pixels.astype(int) - NOT_RELEVANT) < 60).all(axis=2)
+
+
+def test_the_place_of_a_match_is_told_and_drawn(photos, tmp_path):
+    query = Query(words="even")
+    answered = answer(photos, query, 2)
+    assert [hit["box"] for hit in answered["hits"]] == [[0.0, 0.0, 0.5, 1.0]] * 2
+    draw_answer(photos, query, answered, tmp_path / "boxed.png")
+    bare = {**answered, "hits": [{**hit, "box": None} for hit in answered["hits"]]}
+    draw_answer(photos, query, bare, tmp_path / "bare.png")
+    boxed, plain = (
+        is_vermilion(np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")))
+        for name in ("boxed", "bare")
+    )
+    assert boxed.sum() > plain.sum() + 2 * 2 * 100
+
+
 def test_queries_with_and_without_parts_go_together(photos):
     queries = [Query((IdExample(1),)), Query(words="even"), Query((IdExample(2),), words="even")]
     together = photos.search_all(queries, k=5)
@@ -102,7 +123,7 @@ def test_queries_with_and_without_parts_go_together(photos):
 def test_weights_that_say_nothing_are_refused(photos):
     with pytest.raises(UsageError, match="nothing is asked of 'content', which has a weight"):
         photos.search(Query(words="even", weights={"content": 1}))
-    with pytest.raises(UsageError, match=r"no descriptor 'odd' .* it has: content, layout, even"):
+    with pytest.raises(UsageError, match=r"no descriptor .odd. .* has: .*content, layout.* even"):
         photos.search(Query(words="even", weights={"odd": 1}))
     with pytest.raises(UsageError, match="nothing to compare images with"):
         photos.search(Query(words="no such kind of part"))

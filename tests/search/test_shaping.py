@@ -11,9 +11,11 @@ from PIL import Image
 from lookalike import Collection
 from lookalike.arrays import NO_ID
 from lookalike.errors import UsageError
+from lookalike.index.exact import exact_index
 from lookalike.search.knee import knee
 from lookalike.search.queries import IdExample, Query
 from lookalike.search.reranking import rerank
+from tests.search.painters import searcher_of
 from tests.small_sets import save, write_masks, write_pictures
 from tests.tiny_model import write_tiny_model
 
@@ -120,6 +122,15 @@ def test_nearly_equal_images_are_hidden(tmp_path):
     assert few == hits[:3]
     for copy, number in (("copy1", "001"), ("copy2", "002")):
         assert sum(name_of[image] in (copy, number) for image in hits) == 1
+
+
+def test_an_image_that_is_like_a_hidden_one_alone_is_shown():
+    """Of three in a row each is nearly equal to the next; the first hides the second alone."""
+    angles = np.radians([0.0, 9.0, 18.0, 90.0])
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    searcher = searcher_of({"content": exact_index(np.arange(1, 5), rows)})
+    query = Query((IdExample(1),), exclude_examples=False, hide_duplicates=True)
+    assert found(searcher.search([query], 4)) == [1, 3, 4]
 
 
 def test_shaped_queries_go_together_with_plain_ones(photos):

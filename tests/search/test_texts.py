@@ -10,11 +10,14 @@ import pytest
 from lookalike import Collection, IdExample, Query, TextExample
 from lookalike.__main__ import run
 from lookalike.arrays import Embeddings, normalize
-from lookalike.asking import answer, draw_answer, make_query
+from lookalike.asking import answer, draw_answer, make_examples, make_query
+from lookalike.asking_words import in_words
 from lookalike.errors import UsageError
 from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_similarities, fit_text_calibration
+from lookalike.search.feedback import Feedback
 from lookalike.search.searcher import Searcher
+from lookalike.storage.records import Description
 from tests.index.galleries import built
 from tests.search.painters import ColorEncoder, calibrations_of
 from tests.small_sets import write_masks
@@ -237,7 +240,41 @@ def test_the_command_takes_words(photos, capsys, tmp_path):
 def test_a_sheet_shows_the_words(photos, tmp_path):
     drawn = []
     for text in ("red", "blue", "one two three four five six seven eight nine ten " * 9):
-        query = make_query([], [], [], [], None, "ranked", [text])
+        query = make_query({"positives": make_examples([], [], [], [text])})
         draw_answer(photos, query, answer(photos, query, 2), tmp_path / "sheet.png")
         drawn.append((tmp_path / "sheet.png").read_bytes())
     assert len(set(drawn)) == 3
+
+
+def test_a_like_counts_as_much_as_words(photos):
+    like = Feedback(({2: 1},), "rocchio", exclude_seen=False)
+    weights = {"content": 1.0}
+    queries = [
+        words("red", weights=weights),
+        Query((), feedback=like, weights=weights),
+        words("red", weights=weights, feedback=like),
+    ]
+    of_words, of_likes, of_both = (
+        dict(zip(hits.ids[0].tolist(), hits.scores[0].tolist(), strict=True))
+        for hits in (photos.search(query, k=N) for query in queries)
+    )
+    for image, score in of_both.items():
+        assert score == pytest.approx((of_words[image] + of_likes[image]) / 2)
+
+
+def test_plain_text_asks_the_model_and_what_is_said_where_both_know_it(photos):
+    said = in_words(photos, ["scarlet"])
+    assert (said.texts, said.words) == (("scarlet",), "")
+    ids = photos.catalog.ids().tolist()
+    photos.catalog.descriptions.change(
+        [Description(photos.images([ids[1]])[0].hash, "person", ("a scarlet hat",))]
+    )
+    said = in_words(photos, ["scarlet"])
+    assert (said.texts, said.words) == (("scarlet",), "scarlet")
+    query = Query((TextExample("scarlet"),), words=said.words)
+    hits = photos.search(query, k=3)
+    assert set(hits.parts) == {"content", "words"}
+    mean = (hits.parts["content"] + hits.parts["words"]) / 2
+    assert hits.scores[0] == pytest.approx(mean[0])
+    assert hits.ids[0, 0] == ids[1]
+    assert hits.parts["words"][0].tolist() == pytest.approx([np.log10(N + 1), 0, 0])

@@ -5,6 +5,7 @@ import pytest
 
 from lookalike.errors import MismatchError, UsageError
 from lookalike.storage.catalog import Catalog
+from lookalike.storage.migrations import MIGRATIONS
 from lookalike.storage.records import Batch, FileRecord
 from tests.storage.stored import (
     DESCRIPTORS,
@@ -359,5 +360,5 @@ def test_the_file_says_what_it_is(catalog, tmp_path):
     settings = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode",)]
     assert settings == ["wal"]
     assert connection.execute("PRAGMA application_id").fetchone()[0].to_bytes(4) == b"LOOK"
-    assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     connection.close()

@@ -1,6 +1,37 @@
 """The command line: one short function per command. Each parses, calls the library and shows."""
 
-from lookalike.cli import learning, measuring, models, searching, selecting, serving
+from lookalike.cli import (
+    annotating,
+    browsing,
+    colors,
+    duplicates,
+    indexes,
+    keeping,
+    labeling,
+    learning,
+    measuring,
+    models,
+    proposing,
+    searching,
+    selecting,
+    serving,
+)
 from lookalike.cli.root import app
 
-__all__ = ["app", "learning", "measuring", "models", "searching", "selecting", "serving"]
+__all__ = [
+    "annotating",
+    "app",
+    "browsing",
+    "colors",
+    "duplicates",
+    "indexes",
+    "keeping",
+    "labeling",
+    "learning",
+    "measuring",
+    "models",
+    "proposing",
+    "searching",
+    "selecting",
+    "serving",
+]

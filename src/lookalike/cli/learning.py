@@ -131,6 +131,13 @@ def learn(
         float | None,
         option("--teacher-weight", show_default="5 with --teacher", help="Weight of that."),
     ] = None,
+    teacher_cells_weight: Annotated[
+        float,
+        option("--teacher-cells-weight", help="Weight of teaching what the network sees where."),
+    ] = 0.0,
+    mixed_share: Annotated[
+        float, option("--mixed-share", help="Share of pictures laid over others, for the teacher.")
+    ] = 0.0,
     color_share: Annotated[
         float, option("--color-share", help="Share of plain color in what is taught.")
     ] = 0.25,

@@ -126,6 +126,9 @@ def reproduce(
         int | None, option("--queries", show_default="400; quick: 150", help="Of each ranking.")
     ] = None,
     level: Level = "names",
+    without: Annotated[
+        list[str], option("--without", help="A class that shall not count; repeatable.")
+    ] = [],  # noqa: B006
     device: Annotated[
         Literal["auto", "cpu", "cuda"], option("--device", help="Where to compute.")
     ] = "auto",
@@ -152,6 +155,7 @@ def reproduce(
         "image_size": image_size,
         "n_queries": queries,
         "level": level,
+        "without": tuple(without),
         "device": device,
     }
     changes = {name: value for name, value in given.items() if value is not None}

@@ -20,8 +20,8 @@ RECIPE_OPTIONS: Final = (
     "sparsity_weight", "active_units", "hidden_layers", "hidden_dim", "layer_epochs",
     "gibbs_steps", "persistent_chains", "sleep_phase", "code_weight", "pretraining",
     "pretraining_epochs", "label_share", "epochs", "self_encoder_epochs",
-    "batch_size", "learning_rate", "teacher_weight", "color_share", "palette_bins",
-    "mapped_repeats", "half_weights", "seed", "device",
+    "batch_size", "learning_rate", "teacher_weight", "teacher_cells_weight", "mixed_share",
+    "color_share", "palette_bins", "mapped_repeats", "half_weights", "seed", "device",
 )  # fmt: skip
 """Options of the command that are fields of a recipe, under the same names."""
 

@@ -99,6 +99,11 @@ def needs_opening(source: str | os.PathLike[str]) -> bool:
     return taken_apart.part is not None or _SCENES.fullmatch(taken_apart.source) is not None
 
 
+def is_labeled(folder: Path) -> bool:
+    """Tell whether a folder surely is a labeled data set: COCO, masks or a table."""
+    return folder.is_dir() and any(_RECOGNIZERS[kind](folder) for kind in _SURE)
+
+
 def picture_files(dataset: ListedDataset) -> list[Path]:
     """Return the files that hold the pictures of a data set, in its order.
 
@@ -149,6 +154,10 @@ _RECOGNIZERS: Final[Mapping[str, Callable[[Path], bool]]] = {
     "parquet": lambda path: bool(parquet_files(path)),
     "folders": is_folders,
 }
+
+
+_SURE: Final = ("coco", "masks", "table")
+"""Kinds that no ordinary folder of pictures is taken for."""
 
 
 def _open_kind(kind: str, path: Path, level: Level, labels_column: str | None) -> ListedDataset:

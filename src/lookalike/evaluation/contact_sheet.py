@@ -36,6 +36,7 @@ _RADIUS: Final = 7
 _FRAME: Final = 3
 _BADGE: Final = 22
 _SMOOTHING: Final = 4
+_BOXED_PX: Final = 256
 # The font that comes with Pillow knows these; others are drawn with the one of Matplotlib.
 _BUILT_IN_CHARACTERS: Final = frozenset(map(chr, range(32, 127))) | frozenset("·±…")
 
@@ -91,6 +92,7 @@ def draw_contact_sheet(
     subtitle: str = "",
     legend: Legend | None = None,
     cell_px: int = 148,
+    headings: tuple[str, str] = ("Query", "Hits, best first"),
 ) -> Pixels:
     """Draw queries on the left, their hits to the right of them, best first.
 
@@ -99,6 +101,7 @@ def draw_contact_sheet(
         title: Headline.
         subtitle: A line beneath the headline.
         legend: Colors of the label maps; needed if any picture has one.
+        headings: What is on the left, and what to the right of it.
         cell_px: Width of a picture. Cells have the median proportions of the pictures shown.
 
     Raises:
@@ -106,7 +109,7 @@ def draw_contact_sheet(
     """
     if not queries:
         raise UsageError("a contact sheet needs at least one query; none was given")
-    sheet = _Sheet(queries, legend, cell_px)
+    sheet = _Sheet(queries, legend, cell_px, headings)
     canvas = Image.new("RGB", sheet.size(title, subtitle), PAPER)
     y = sheet.draw_heading(canvas, title, subtitle)
     for position, query in enumerate(queries):
@@ -134,6 +137,25 @@ def draw_words(text: str, side: int = 148) -> Pixels:
     return np.asarray(canvas)
 
 
+def draw_box(pixels: Pixels, box: Sequence[float]) -> UInt8[ndarray, "drawn_height drawn_width 3"]:
+    """Draw a box, x0, y0, x1, y1 as shares of the picture, in a color seen on light and dark.
+
+    Small pictures are enlarged, each pixel to a square.
+    """
+    # On tiny pictures lines would be as coarse as these.
+    factor = -(-_BOXED_PX // max(pixels.shape[:2]))
+    canvas = Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
+    x0, y0, x1, y1 = (
+        round(share * (length - 1))
+        for share, length in zip(box, (*canvas.size, *canvas.size), strict=True)
+    )
+    strength = max(1, round(max(canvas.size) / 80))
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle((x0, y0, x1, y1), outline=PAPER, width=2 * strength)
+    draw.rectangle((x0, y0, x1, y1), outline=NOT_RELEVANT, width=strength)
+    return np.asarray(canvas)
+
+
 def all_pictures(queries: Sequence[SheetQuery]) -> list[SheetPicture]:
     """List every picture that a sheet shows, queries and hits."""
     return [
@@ -152,8 +174,15 @@ def median_proportion(pictures: Sequence[SheetPicture]) -> float:
 class _Sheet:
     """Where everything goes, worked out once from what is to be shown."""
 
-    def __init__(self, queries: Sequence[SheetQuery], legend: Legend | None, cell_px: int) -> None:
+    def __init__(
+        self,
+        queries: Sequence[SheetQuery],
+        legend: Legend | None,
+        cell_px: int,
+        headings: tuple[str, str],
+    ) -> None:
         pictures = all_pictures(queries)
+        self.headings = headings
         self.has_maps = any(picture.label_map is not None for picture in pictures)
         if self.has_maps and legend is None:
             raise UsageError("label maps are drawn in the colors of their classes; give a legend")
@@ -191,8 +220,8 @@ class _Sheet:
                 y += round(size * 1.45)
         y += 14 if title or subtitle else 0
         if canvas:
-            write_line(canvas, (_MARGIN, y), "Query", 15, FADED, self.cell[0])
-            write_line(canvas, (self._x_of_hit(0), y), "Hits, best first", 15, FADED, self.cell[0])
+            for x, text in zip((_MARGIN, self._x_of_hit(0)), self.headings, strict=True):
+                write_line(canvas, (x, y), text, 15, FADED, self.cell[0])
         return y + 30
 
     def draw_rule(self, canvas: Image.Image, y: int) -> None:

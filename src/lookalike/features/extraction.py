@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from lookalike.arrays import PixelBatch
+from lookalike.features.descriptors import Descriptor, describe, sizes_of
 from lookalike.images.workers import DecodedFile, FailedFile
 
 ENCODE_BATCH: Final = 32
@@ -80,6 +81,7 @@ def extract(
     encoder: ImageEncoder,
     *,
     stored: Callable[[Sequence[bytes]], set[bytes]],
+    descriptors: Sequence[Descriptor] = (),
     commit_images: int = COMMIT_IMAGES,
     commit_seconds: float = COMMIT_SECONDS,
 ) -> Iterator[ExtractedBatch]:
@@ -89,6 +91,7 @@ def extract(
         outcomes: What the decoding workers return, in any order.
         encoder: The network.
         stored: Tells which of some content hashes are stored already; those are not encoded.
+        descriptors: What is extracted beside what the network gives.
         commit_images: Largest number of outcomes in a batch.
         commit_seconds: Longest time over which a batch is gathered.
 
@@ -96,7 +99,7 @@ def extract(
         Batches; each content hash is among the `images` of at most one of them, provided that
         a batch is stored before the next is asked for.
     """
-    gathering = _Gathering(encoder, stored)
+    gathering = _Gathering(encoder, stored, descriptors)
     started = time.monotonic()
     for outcome in outcomes:
         gathering.add(outcome)
@@ -111,9 +114,13 @@ class _Gathering:
     """A batch in the making: pictures are encoded as soon as there are enough for one run."""
 
     def __init__(
-        self, encoder: ImageEncoder, stored: Callable[[Sequence[bytes]], set[bytes]]
+        self,
+        encoder: ImageEncoder,
+        stored: Callable[[Sequence[bytes]], set[bytes]],
+        descriptors: Sequence[Descriptor],
     ) -> None:
         self._encoder = encoder
+        self._descriptors = descriptors
         self._stored = stored
         self._clear()
 
@@ -150,9 +157,13 @@ class _Gathering:
         known = self._stored(list(self._waiting))
         new = [file for content, file in self._waiting.items() if content not in known]
         if new:
-            encoded = self._encoder.encode(np.stack([file.pixels for file in new]))
+            pixels = np.stack([file.pixels for file in new])
+            encoded = self._encoder.encode(pixels)
+            sizes = sizes_of([(file.height, file.width) for file in new])
+            described = describe(self._descriptors, pixels, sizes)
+            embeddings = {**encoded.descriptors, **described}
             for row, file in enumerate(new):
-                vectors = {name: rows[row] for name, rows in encoded.descriptors.items()}
+                vectors = {name: rows[row] for name, rows in embeddings.items()}
                 self._images.append(ExtractedImage(file, vectors, encoded.labels[row]))
         self._settled.update(self._waiting)
         self._waiting = {}

@@ -5,9 +5,11 @@ network: shifting it by half a pixel costs more accuracy than anything else done
 """
 
 import io
+import math
 import os
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,6 +34,7 @@ from lookalike.images.formats import (
     is_shorter_than_stated,
     sniff,
 )
+from lookalike.images.metadata import read_metadata
 
 __all__ = ["FORMATS", "PREPROCESS_VERSION", "DecodeLimits", "Decoded", "decode", "read_file"]
 
@@ -49,6 +52,9 @@ _DECODERS: Final[dict[str, type[ImageFile.ImageFile]]] = {
     "BMP": BmpImageFile,
     "AVIF": AvifImageFile,
 }
+
+_Edges: TypeAlias = tuple[int | float, int | float, int | float, int | float]
+"""Left, top, right and bottom."""
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -99,22 +105,32 @@ class Decoded:
         width: Columns of the file's image, seen upright.
         height: Rows of the file's image, seen upright.
         format: One of `FORMATS`.
+        metadata: What the camera wrote; see `images.metadata`.
     """
 
     pixels: Pixels
     width: int
     height: int
     format: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+Box: TypeAlias = tuple[int | float, int | float, int | float, int | float]
+"""Left, top, width and height of a part, in pixels of the picture seen upright."""
 
 
 def decode(
-    data: bytes, size: tuple[int, int] | None = None, limits: DecodeLimits = DEFAULT_LIMITS
+    data: bytes,
+    size: tuple[int, int] | None = None,
+    limits: DecodeLimits = DEFAULT_LIMITS,
+    box: Box | None = None,
 ) -> Decoded:
     """Decode the bytes of an image file; of an animation, the first frame.
 
-    The whole picture is stretched to `size` in one antialiased bilinear resize. JPEG files are
-    decoded at the smallest of 1/8, 1/4, 1/2 and full scale that is no smaller than `size` in
-    either direction; the resize takes account of the fraction of a pixel that is lost by that.
+    The whole picture, or the part in `box`, is stretched to `size` in one antialiased bilinear
+    resize. JPEG files are decoded at the smallest of 1/8, 1/4, 1/2 and full scale at which that
+    is no smaller than `size` in either direction; the resize takes account of the fraction of a
+    pixel that is lost by that.
 
     Colors go through the file's ICC profile to sRGB, transparent pictures are laid over white,
     deeper channels are scaled to 8 bits, and the EXIF orientation is applied.
@@ -123,24 +139,27 @@ def decode(
         data: Contents of the file; the format is told by the first bytes.
         size: Height and width of the result; `None` keeps those of the file.
         limits: The largest file and picture that is accepted.
+        box: Part to decode; `None` for all. It needs a `size`.
 
     Raises:
         ImageLimitError: If it is larger than `limits`; nothing was decoded.
         ImageError: If it is no image of the `FORMATS`, or damaged, or cut off anywhere.
-        UsageError: If `size` is not positive.
+        UsageError: If `size` is not positive, or the box does not lie in the picture.
 
     References:
         The gain of scaled decoding: libjpeg, `scale_num` and `scale_denom`.
     """
     if size is not None and min(size) < 1:
         raise UsageError(f"size is {size}; give a height and a width of at least 1 pixel")
+    if box is not None and size is None:
+        raise UsageError("a part of a picture needs a size to be stretched to; give one")
     check_bytes(len(data), limits.max_bytes)
     format_ = sniff(data[:SNIFF_BYTES])
     if format_ is None:
         raise ImageError(describe_other(data[:SNIFF_BYTES]))
     try:
-        return _decode(data, format_, size, limits)
-    except ImageError:
+        return _decode(data, format_, size, limits, box)
+    except (ImageError, UsageError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageLimitError("more pixels than PIL.Image.MAX_IMAGE_PIXELS allows") from error
@@ -167,14 +186,15 @@ def read_file(path: str | bytes | os.PathLike[str], limits: DecodeLimits = DEFAU
 
 
 def _decode(
-    data: bytes, format_: str, size: tuple[int, int] | None, limits: DecodeLimits
+    data: bytes, format_: str, size: tuple[int, int] | None, limits: DecodeLimits, part: Box | None
 ) -> Decoded:
     image = _DECODERS[format_](io.BytesIO(data))
     _check_pixels(image, limits)
     stored = image.size
-    box = _draft(image, size) if size and isinstance(image, JpegImageFile) else None
+    drawn_in = _draft(image, size, part) if size and isinstance(image, JpegImageFile) else None
     image.load()
     orientation = _orientation(image)
+    box = drawn_in if part is None else _scaled(part, stored, orientation, drawn_in)
     profile = image.info.get("icc_profile")
     drawn = to_linear_mode(image)
     if size:
@@ -183,7 +203,7 @@ def _decode(
     if orientation in _UPRIGHT:
         drawn = drawn.transpose(_UPRIGHT[orientation])
     width, height = _turned(stored, orientation)
-    return Decoded(np.array(drawn), width, height, format_)
+    return Decoded(np.array(drawn), width, height, format_, read_metadata(image))
 
 
 def _check_pixels(image: Image.Image, limits: DecodeLimits) -> None:
@@ -197,10 +217,55 @@ def _check_pixels(image: Image.Image, limits: DecodeLimits) -> None:
         )
 
 
-def _draft(image: JpegImageFile, size: tuple[int, int]) -> tuple[int, int, float, float] | None:
+def _draft(image: JpegImageFile, size: tuple[int, int], part: Box | None) -> _Edges | None:
     """Have a JPEG decoded smaller; return where the picture lies in what comes out."""
-    drafted = image.draft(None, _turned(size[::-1], _orientation(image)))
+    orientation = _orientation(image)
+    across, down = _turned(size[::-1], orientation)
+    if part is not None:
+        _, _, width, height = _stored_part(part, image.size, orientation)
+        across = math.ceil(across * image.width / width)
+        down = math.ceil(down * image.height / height)
+    drafted = image.draft(None, (across, down))
     return drafted[1] if drafted else None
+
+
+def _scaled(
+    part: Box, stored: tuple[int, int], orientation: int, drawn_in: _Edges | None
+) -> _Edges:
+    """Return where a part of the upright picture lies in what was decoded, perhaps smaller."""
+    x, y, width, height = _stored_part(part, stored, orientation)
+    _, _, right, bottom = drawn_in or (0, 0, *stored)
+    across, down = right / stored[0], bottom / stored[1]
+    # Rounding must not lead out of the picture.
+    end = min((x + width) * across, right), min((y + height) * down, bottom)
+    return x * across, y * down, *end
+
+
+def _stored_part(part: Box, stored: tuple[int, int], orientation: int) -> Box:
+    """Return where a part of the upright picture lies in the stored one."""
+    across, down = _turned(stored, orientation)
+    check_box(part, across, down)
+    x, y, width, height = part
+    if orientation in (2, 3, 6, 7):
+        x = across - x - width
+    if orientation in (3, 4, 7, 8):
+        y = down - y - height
+    return (y, x, height, width) if orientation >= 5 else (x, y, width, height)
+
+
+def check_box(box: Box, width: int, height: int) -> None:
+    """Refuse a part that does not lie in a picture of this size.
+
+    Raises:
+        UsageError: If it does not, not even a part of a pixel, or holds no pixel.
+    """
+    x, y, w, h = box
+    is_inside = 0 <= x <= x + w <= width and 0 <= y <= y + h <= height
+    if not is_inside or w < 1 or h < 1:
+        raise UsageError(
+            f"the box {x:g},{y:g},{w:g},{h:g} (left, top, width, height) does not lie in the "
+            f"picture, which is {width} pixels wide and {height} high; give another --box"
+        )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -226,7 +291,17 @@ def _reason(error: Exception, format_: str) -> str:
     return f"a damaged {format_} file{detail}"
 
 
-def stretch(pixels: Pixels, size: tuple[int, int]) -> UInt8[ndarray, "new_height new_width 3"]:
-    """Stretch a decoded picture to a height and width, as `decode` does."""
-    picture = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR)
+def stretch(
+    pixels: Pixels, size: tuple[int, int], box: Box | None = None
+) -> UInt8[ndarray, "new_height new_width 3"]:
+    """Stretch a decoded picture, or the part in `box`, to a height and width, as `decode` does.
+
+    Raises:
+        UsageError: If the box does not lie in the picture.
+    """
+    edges = None
+    if box is not None:
+        check_box(box, pixels.shape[1], pixels.shape[0])
+        edges = (box[0], box[1], box[0] + box[2], box[1] + box[3])
+    picture = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR, box=edges)
     return np.array(picture)

@@ -2,7 +2,8 @@
 
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ class DecodedFile:
         format: One of `formats.FORMATS`.
         size: Length of the file that was read, in bytes.
         mtime_ns: Time of its last change when it was read, in nanoseconds since 1970.
+        metadata: What the camera wrote; see `images.metadata`.
     """
 
     path: bytes
@@ -36,6 +38,7 @@ class DecodedFile:
     format: str
     size: int
     mtime_ns: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_bytes(self) -> int:

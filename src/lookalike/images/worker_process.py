@@ -63,6 +63,7 @@ def decode_file(
         format=decoded.format,
         size=n_bytes,
         mtime_ns=content.mtime_ns,
+        metadata=decoded.metadata,
     )
 
 

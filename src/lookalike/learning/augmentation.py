@@ -76,6 +76,22 @@ def _most_frequent(
     return torch.where((b == c) & (b != VOID), b, winner)
 
 
+def mix_images(
+    images: Float[Tensor, "batch 3 height width"], n: int, generator: Generator
+) -> Float[Tensor, "batch 3 height width"]:
+    """Lay over each of the first `n` images another one of the batch, with 0.3 to 0.7 of each.
+
+    What such a picture shows only a teacher can say, but it can say it of any: more pictures to
+    teach by than there are (Zhang and others, *mixup*, ICLR 2018; Beyer and others, CVPR 2022).
+    """
+    if n == 0:
+        return images
+    draws = torch.rand(n, 1, 1, 1, generator=generator).to(images.device)
+    share = 0.3 + 0.4 * draws
+    others = images.roll(1, dims=0)[:n]
+    return torch.cat([share * images[:n] + (1 - share) * others, images[n:]])
+
+
 def jitter_colors(
     images: Float[Tensor, "batch 3 height width"], strength: float, generator: Generator
 ) -> Float[Tensor, "batch 3 height width"]:

@@ -53,7 +53,9 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "palette_bins": (0, 1024),
     "mapped_repeats": (1, 100),
     "teacher_weight": (0.0, 1000.0),
+    "teacher_cells_weight": (0.0, 1000.0),
     "color_share": (0.0, 1.0),
+    "mixed_share": (0.0, 0.9),
     "seed": (0, 2**63 - 1),
 }
 
@@ -78,6 +80,17 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> No
     if options["label_share"] == 0:
         raise UsageError("label_share must be above 0, got 0; use 1 for all labels")
     _check_pretraining(options)
+    if options["mixed_share"] and is_external(options["backbone"]):
+        raise UsageError(
+            f"mixed_share is {options['mixed_share']:g}, but {options['backbone']} has seen every "
+            "picture by itself before; use 0 or another backbone"
+        )
+    for name in ("teacher_cells_weight", "mixed_share"):
+        if options[name] and not options["teacher_weight"]:
+            raise UsageError(
+                f"{name} is {options[name]:g}, but teacher_weight is 0 and nothing is taught; "
+                "give a teacher_weight above 0 or leave it out"
+            )
     _check_codes(options, defaults)
 
 

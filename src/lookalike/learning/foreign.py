@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from lookalike.errors import MissingExtraError, UsageError
 from lookalike.learning.devices import Device
-from lookalike.learning.tflite_graph import TfliteGraph
+from lookalike.learning.tflite_graph import TfliteGraph, before_pooling
 
 NORMALIZATIONS: Final = {
     "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
@@ -26,6 +27,8 @@ NORMALIZATIONS: Final = {
     "bytes": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 """Name → mean and deviation that bring values from 0 to 255 to what a network of numbers reads."""
+
+_POOLS: Final = ("GlobalAveragePool", "AveragePool", "ReduceMean")
 
 
 @runtime_checkable
@@ -48,7 +51,9 @@ class ForeignNetwork(Protocol):
         ...
 
 
-def open_network(path: Path, normalization: str, device: Device) -> ForeignNetwork:
+def open_network(
+    path: Path, normalization: str, device: Device, *, is_cut: bool = False
+) -> ForeignNetwork:
     """Open a network.
 
     ONNX files run in ONNX Runtime, TFLite files in LiteRT; on a graphics processor those of plain
@@ -60,9 +65,12 @@ def open_network(path: Path, normalization: str, device: Device) -> ForeignNetwo
             `(batch, height, width, 3)`. Of several outputs the first counts.
         normalization: One of `NORMALIZATIONS`, for networks that read numbers.
         device: Where learning happens.
+        is_cut: Whether to end before the last average pooling, with a map of features
+            `(batch, height, width, channels)`.
 
     Raises:
-        UsageError: If the file is missing, is of another kind, or reads something else.
+        UsageError: If the file is missing, is of another kind, reads something else, or is to be
+            cut and does not pool.
         MissingExtraError: If a TFLite network is given and LiteRT is not installed.
     """
     if not path.is_file():
@@ -74,11 +82,11 @@ def open_network(path: Path, normalization: str, device: Device) -> ForeignNetwo
         )
     match path.suffix.lower():
         case ".onnx":
-            return _Onnx(path, normalization)
+            return _Onnx(path, normalization, is_cut=is_cut)
         case ".tflite" if device.name == "cuda":
-            return _Graph(path, normalization, device)
+            return _Graph(path, normalization, device, is_cut=is_cut)
         case ".tflite":
-            return _LiteRt(path, normalization)
+            return _LiteRt(path, normalization, is_cut=is_cut)
     raise UsageError(f"{path} is no network of a known kind; give an .onnx or .tflite file")
 
 
@@ -142,13 +150,33 @@ class _Input:
         return np.ascontiguousarray(rounded.numpy())
 
 
+def _onnx_before_pooling(path: Path) -> bytes:
+    """Return an ONNX network that ends before its last average pooling."""
+    model = onnx.load(path)
+    pools = [node for node in model.graph.node if node.op_type in _POOLS]
+    if not pools:
+        raise UsageError(
+            f"{path} has no average pooling, so it has no map of features to teach; "
+            "use a teacher_cells_weight of 0"
+        )
+    features = onnx.helper.make_tensor_value_info(
+        pools[-1].input[0], onnx.TensorProto.FLOAT, [None, None, None, None]
+    )
+    del model.graph.output[:]
+    model.graph.output.append(features)
+    content: bytes = model.SerializeToString()
+    return content
+
+
 class _Onnx:
-    def __init__(self, path: Path, normalization: str) -> None:
+    def __init__(self, path: Path, normalization: str, *, is_cut: bool) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        self._is_cut = is_cut
+        content = _onnx_before_pooling(path) if is_cut else path
         try:
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=onnxruntime.get_available_providers()
+                content, options, providers=onnxruntime.get_available_providers()
             )
         except Exception as error:  # ONNX Runtime's errors have no common root of their own
             raise UsageError(f"{path} cannot be run: {str(error).splitlines()[0]}") from error
@@ -169,12 +197,12 @@ class _Onnx:
             self._session.run(None, {self._name: padded[i : i + step]})[0]
             for i in range(0, len(padded), step)
         ]
-        output = np.concatenate(parts)[: len(array)]
-        return torch.from_numpy(output).float().to(images.device)
+        output = torch.from_numpy(np.concatenate(parts)[: len(array)]).float().to(images.device)
+        return output.permute(0, 2, 3, 1) if self._is_cut else output
 
 
 class _LiteRt:
-    def __init__(self, path: Path, normalization: str) -> None:
+    def __init__(self, path: Path, normalization: str, *, is_cut: bool) -> None:
         try:
             # Of the extra `litert`.
             from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
@@ -182,8 +210,9 @@ class _LiteRt:
             raise MissingExtraError(
                 "ai-edge-litert", "litert", "running TFLite networks"
             ) from error
+        content = before_pooling(path) if is_cut else path.read_bytes()
         try:
-            self._network = Interpreter(str(path), num_threads=torch.get_num_threads())
+            self._network = Interpreter(model_content=content, num_threads=torch.get_num_threads())
             self._network.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UsageError(f"{path} cannot be run: {str(error).splitlines()[0]}") from error
@@ -214,8 +243,8 @@ class _LiteRt:
 
 
 class _Graph:
-    def __init__(self, path: Path, normalization: str, device: Device) -> None:
-        graph = TfliteGraph(path)
+    def __init__(self, path: Path, normalization: str, device: Device, *, is_cut: bool) -> None:
+        graph = TfliteGraph(path, before_pooling(path) if is_cut else None)
         shape = [1, graph.height, graph.width, 3]
         self._input = _Input(path, shape, graph.has_bytes, normalization)
         self.height, self.width = graph.height, graph.width
@@ -223,7 +252,7 @@ class _Graph:
         self._device = device
 
     def run(self, images: Float[Tensor, "batch 3 height width"]) -> Tensor:
-        images = self._input.normalize(images)
+        given = self._input.normalize(images.to(self._device.name))
         with torch.no_grad(), self._device.autocast():
-            output: Tensor = self._graph(images.contiguous(memory_format=torch.channels_last))
-        return output.float()
+            output: Tensor = self._graph(given.contiguous(memory_format=torch.channels_last))
+        return output.float().to(images.device)

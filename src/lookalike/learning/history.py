@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     "segmentation_loss",
     "sparsity_loss", "layer_loss", "reconstruction_error", "free_energy_gap", "wake_loss",
     "sleep_loss",
-    "teacher_loss", "similarity_loss",
+    "teacher_loss", "similarity_loss", "cells_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
@@ -37,6 +37,7 @@ _LOSSES: Final = {
     "reconstruction_error": ("layer, squared error", "#7a7a7a"),
     "teacher_loss": ("teacher", "#5f7a3a"),
     "similarity_loss": ("neighbors", "#8a5a44"),
+    "cells_loss": ("cells", "#a3a04f"),
 }
 _FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),

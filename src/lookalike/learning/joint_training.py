@@ -5,7 +5,12 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Generator, Tensor, nn
 
 from lookalike.arrays import VOID
-from lookalike.learning.augmentation import random_views, shrink_images, view_label_maps
+from lookalike.learning.augmentation import (
+    mix_images,
+    random_views,
+    shrink_images,
+    view_label_maps,
+)
 from lookalike.learning.devices import derive_seed
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.losses import Scalar, code_loss
@@ -119,6 +124,7 @@ class NetworkStage:
             "segmentation_loss": recipe.segmentation_weight,
             "teacher_loss": recipe.teacher_weight,
             "similarity_loss": recipe.teacher_weight,
+            "cells_loss": recipe.teacher_cells_weight,
         }
         return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
@@ -128,10 +134,17 @@ class NetworkStage:
         material = self.material
         views = self._views(len(positions), generator)
         shown = self._show(positions, views, generator)
+        n_mixed = round(material.recipe.mixed_share * len(positions))
+        if shown is not None:
+            shown = mix_images(shown, n_mixed, generator)
         predicted = self._predict(positions, views, shown)
-        losses = {"label_loss": material.label_loss(predicted.label_logits, positions)}
+        losses: dict[str, Scalar] = {}
         if self.teacher is not None and shown is not None:
-            losses |= self.teacher.losses(predicted.content, self.teacher.target(shown))
+            target = self.teacher.target(shown)
+            losses |= self.teacher.losses(predicted.content, target, predicted.feature_map)
+        # Nothing but the teacher knows what a mixture shows.
+        positions, views, predicted = positions[n_mixed:], views[n_mixed:], predicted.after(n_mixed)
+        losses |= {"label_loss": material.label_loss(predicted.label_logits, positions)}
         if self.self_encoder is None or predicted.code is None:
             return losses
         if self._codes.noise is not None:

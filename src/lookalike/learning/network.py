@@ -38,12 +38,20 @@ class Prediction:
         label_logits: One per class.
         code: Predicted z-scored code; `None` without a code head.
         map_logits: One per label map value and cell; `None` without a segmentation head.
+        feature_map: What all of these were read from.
     """
 
     content: Float[Tensor, "batch content_dim"]
     label_logits: Float[Tensor, "batch classes"]
     code: Float[Tensor, "batch code_dim"] | None
     map_logits: Float[Tensor, "batch values grid grid"] | None = None
+    feature_map: Float[Tensor, "batch channels side side"] | None = None
+
+    def after(self, n: int) -> "Prediction":
+        """Return the same without the first `n` pictures."""
+        others = (self.code, self.map_logits, self.feature_map)
+        rest = (None if part is None else part[n:] for part in others)
+        return Prediction(self.content[n:], self.label_logits[n:], *rest)
 
 
 class Network(nn.Module):
@@ -117,7 +125,7 @@ class Network(nn.Module):
             map_logits = self.segmentation_head(feature_map)
             code = self.segmentation_head.code(map_logits)
         logits = self.label_head(content).float()
-        return Prediction(content.float(), logits, code, map_logits)
+        return Prediction(content.float(), logits, code, map_logits, feature_map)
 
     def read_content(
         self,

@@ -139,7 +139,7 @@ def prepare(
     material = all_material.labeled().repeated()
     held_out = HeldOut(measured, n_targets_of(dataset), dataset.is_single_label, device)
     network, self_encoder = _build(dataset, material, encoder)
-    teacher = _open_teacher(guides, network.content_dim, all_material)
+    teacher = _open_teacher(guides, network, all_material)
     pretraining, stages = pretraining_stages(network, all_material)
     return Prepared(
         all_material=all_material,
@@ -185,21 +185,28 @@ def describe_guides(guides: Guides) -> dict[str, str]:
 def _check_guides(guides: Guides, recipe: Recipe) -> None:
     if guides.teacher is not None and recipe.teacher_weight == 0:
         raise UsageError("a teacher was given, but teacher_weight is 0; give a weight above 0")
+    if guides.teacher is None and recipe.teacher_cells_weight > 0:
+        raise UsageError(
+            f"teacher_cells_weight is {recipe.teacher_cells_weight}, but there is no network that "
+            "could teach cells; give a teacher or a weight of 0"
+        )
     if guides.segmenter is not None and not recipe.needs_label_maps:
         raise UsageError("a segmenter was given, but code_weight is 0; give a weight above 0")
 
 
-def _open_teacher(guides: Guides, content_dim: int, material: Material) -> Teacher | None:
+def _open_teacher(guides: Guides, network: Network, material: Material) -> Teacher | None:
     recipe, device = material.recipe, material.device
     if recipe.teacher_weight == 0:
         return None
+    n_channels = network.backbone.n_channels if recipe.teacher_cells_weight > 0 else 0
     with seeded(derive_seed(recipe.seed, "teacher")) as generator:
         teacher = open_teacher(
             guides.teacher,
             guides.teacher_normalization,
-            content_dim,
+            network.content_dim,
             recipe.color_share,
             device,
+            n_channels,
         )
         n = len(material.pictures)
         chosen = torch.randperm(n, generator=generator)[: min(n, _CENTERED)]

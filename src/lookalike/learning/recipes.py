@@ -99,7 +99,12 @@ class Recipe:
             deep features; 0 for none.
         teacher_weight: Weight of what `content` is taught without labels, by a trained network
             and by color; 0 for none.
+        teacher_cells_weight: Weight of teaching each cell of the feature map what the trained
+            network sees there, before its last average pooling; 0 for none. `content` is then
+            taught the mean over its cells.
         color_share: Share of color in that; without a trained network color is all of it.
+        mixed_share: Share of each batch in which two pictures are laid over each other; only a
+            trained network can say what these show, so labels and codes are learned from the rest.
         half_weights: Whether exported weights are stored as float16, in half the space.
         seed: Fixes initial weights, order and augmentation.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is any.
@@ -149,7 +154,9 @@ class Recipe:
     mapped_repeats: int = 1
     palette_bins: int = 0
     teacher_weight: float = 0.0
+    teacher_cells_weight: float = 0.0
     color_share: float = 0.25
+    mixed_share: float = 0.0
     half_weights: bool = False
     seed: int = 0
     device: str = "auto"

@@ -1,6 +1,7 @@
 """What the stages of learning have in common: material, order, optimizer, learning rate."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from lookalike.progress import Task
 
 _WARM_UP: Final = 0.1
 _FINAL_RATE: Final = 0.01
+_SECONDS_BETWEEN_NOTES: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,25 +227,35 @@ class Steps:
 
 
 class Averages:
-    """Running means of losses, shown beside the progress bar."""
+    """Running means of losses, shown beside the progress bar now and then.
+
+    Sums stay where the losses are: reading one would wait for a graphics processor to finish.
+    """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._sums: dict[str, float] = defaultdict(float)
+        self._sums: dict[str, Tensor] = {}
         self._steps: dict[str, int] = defaultdict(int)
+        self._next_note = 0.0
 
     def add(self, losses: dict[str, Scalar], n: int) -> None:
         """Count the losses of a batch of `n` pictures."""
         for name, loss in losses.items():
+            value = loss.detach().double()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
             self._steps[name] += 1
-            self._sums[name] += float(loss.detach())
-        shown = (f"{name.removesuffix('_loss')} {mean:.3f}" for name, mean in self.means().items())
-        self._task.note("  ".join(shown).replace("_", " "))
+        if time.monotonic() >= self._next_note:
+            self._note()
+            self._next_note = time.monotonic() + _SECONDS_BETWEEN_NOTES
         self._task.advance(n)
 
     def means(self) -> dict[str, float]:
         """Return the mean of each loss so far."""
-        return {name: total / self._steps[name] for name, total in self._sums.items()}
+        return {name: float(total) / self._steps[name] for name, total in self._sums.items()}
+
+    def _note(self) -> None:
+        shown = (f"{name.removesuffix('_loss')} {mean:.3f}" for name, mean in self.means().items())
+        self._task.note("  ".join(shown).replace("_", " "))
 
 
 def whole_views(n: int, *, is_mirrored: bool = False) -> Float[Tensor, "n 2 3"]:

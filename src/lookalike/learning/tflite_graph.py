@@ -19,8 +19,42 @@ from lookalike.errors import MissingExtraError, UsageError
 _QUANTIZED: Final = {"UINT8": np.uint8, "INT8": np.int8, "INT32": np.int32, "FLOAT32": np.float32}
 
 
+def before_pooling(path: Path) -> bytes:
+    """Return a TFLite network that ends before its last average pooling, with a map of features.
+
+    Raises:
+        UsageError: If it does not pool.
+    """
+    schema = _schema()
+    try:
+        # LiteRT reads its own format without it, but does not write it.
+        import flatbuffers  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("flatbuffers", "litert", "cutting TFLite networks") from error
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    pool = schema.BuiltinOperator.AVERAGE_POOL_2D
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    pools = [i for i, op in enumerate(graph.operators) if codes[op.opcodeIndex] == pool]
+    if not pools:
+        raise UsageError(
+            f"{path} has no average pooling, so it has no map of features to teach; "
+            "use a teacher_cells_weight of 0"
+        )
+    graph.outputs = [int(graph.operators[pools[-1]].inputs[0])]
+    graph.operators = graph.operators[: pools[-1]]
+    model.signatureDefs = None
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 class TfliteGraph(nn.Module):
     """A TFLite network with one input `(1, height, width, 3)` and one output.
+
+    Args:
+        path: Its file.
+        content: The same, if it is already read.
 
     Attributes:
         height: Rows of its input.
@@ -28,13 +62,12 @@ class TfliteGraph(nn.Module):
         has_bytes: Whether its input are bytes; otherwise numbers, normalized by the caller.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
         super().__init__()
-        schema = _schema()
-        self._read(path, schema)
+        self._read(path, content or path.read_bytes(), _schema())
 
-    def _read(self, path: Path, schema: Any) -> None:
-        model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    def _read(self, path: Path, content: bytes, schema: Any) -> None:
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
         graph = model.subgraphs[0]
         types = {value: key for key, value in vars(schema.TensorType).items()}
         codes = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}

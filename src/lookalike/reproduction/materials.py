@@ -1,7 +1,7 @@
 """Pictures, models and embeddings: what the tables are computed from."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from lookalike.atomic import write_atomically
 from lookalike.datasets import Dataset, open_dataset
 from lookalike.datasets.opening import parse_spec
 from lookalike.datasets.scenes import write_scenes
-from lookalike.errors import DatasetError, MissingExtraError
+from lookalike.errors import DatasetError, MissingExtraError, UsageError
 from lookalike.evaluation.truth import GroundTruth
 from lookalike.features.model import Model
 from lookalike.index.base import Hits
@@ -166,11 +166,30 @@ def open_data(workspace: Workspace, plan: Plan, progress: Progress) -> Data:
         labels=pictures.labels,
         label_maps=None if pictures.label_maps is None else np.asarray(pictures.label_maps),
         classes=tuple(gallery.classes),
-        relevant_classes=gallery.relevant_classes,
+        relevant_classes=relevant_classes(gallery, plan.without),
         palette=tuple(gallery.palette),
         names=tuple(str(position) for position in range(len(pictures))),
     )
     return Data(learned, np.asarray(pictures.pixels), truth, pictures.unreadable)
+
+
+def relevant_classes(gallery: Dataset, without: Sequence[str]) -> frozenset[int]:
+    """Return the classes that make pictures relevant to each other, without some.
+
+    Raises:
+        UsageError: If one is not known, or none is left.
+    """
+    unknown = [name for name in without if name not in gallery.classes]
+    if unknown:
+        raise UsageError(
+            f"{gallery.name} has no class {unknown[0]!r} to leave out of relevance; "
+            f"its classes are: {', '.join(gallery.classes)}"
+        )
+    left_out = {gallery.classes.index(name) for name in without}
+    relevant: frozenset[int] = gallery.relevant_classes - left_out
+    if not relevant:
+        raise UsageError(f"no class of {gallery.name} is left that could make pictures relevant")
+    return relevant
 
 
 def learn_model(

@@ -63,6 +63,7 @@ class Plan:
         gallery: Pictures that are searched and judged; without it the data set's part `test`,
             and `train` is learned from.
         level: Whether COCO's categories are the classes or their supercategories.
+        without: Classes that do not make pictures relevant, because nearly all have them.
         sections: Which of `SECTIONS`.
         seeds: Each learned model is learned once with each.
         n_scenes: Scenes to learn from; three eighths as many more are the gallery.
@@ -82,6 +83,7 @@ class Plan:
     dataset: str | None = None
     gallery: str | None = None
     level: Level = "names"
+    without: tuple[str, ...] = ()
     sections: tuple[str, ...] = SECTIONS
     seeds: tuple[int, ...] = (1, 2, 3)
     n_scenes: int = 1000
@@ -137,6 +139,8 @@ class Plan:
     def fixed(self) -> dict[str, Any]:
         """Return what must stay the same while a folder is added to: all but parts and seeds."""
         options = json.loads(json.dumps(asdict(self)))
+        if not self.without:
+            del options["without"]
         return {k: v for k, v in options.items() if k not in ("sections", "seeds", "device")}
 
 

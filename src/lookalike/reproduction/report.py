@@ -18,10 +18,10 @@ from lookalike.evaluation.markup import (
     plot_figure,
     table,
 )
+from lookalike.evaluation.montage import draw_montage
 from lookalike.evaluation.plots import RenderedPlot
 from lookalike.reproduction.findings import Findings
 from lookalike.reproduction.materials import Data
-from lookalike.reproduction.montage import draw_montage
 from lookalike.reproduction.plan import PLAIN, PROPOSED, SECTIONS
 from lookalike.reproduction.plots import draw_plots
 from lookalike.reproduction.tables import Cell, Difference, Spread, Table, lettered, plain_cells

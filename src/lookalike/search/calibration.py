@@ -118,6 +118,20 @@ def fit_calibration(index: VectorIndex, *, n_pairs: int = _N_PAIRS, seed: int = 
     return fit_similarities(pairs.astype(np.float64))
 
 
+def fit_compared(index: VectorIndex, *, n_images: int = 200, seed: int = 0) -> Calibration:
+    """Fit a calibration to an index whose images are compared in a way of their own.
+
+    Args:
+        index: Its `similarities` are asked.
+        n_images: Drawn at random; all pairs of them are compared.
+        seed: Fixes which.
+    """
+    ids = np.random.default_rng(seed).permutation(index.ids)[:n_images]
+    table = index.similarities(index.vectors(ids), ids)
+    first, second = np.triu_indices(len(ids), k=1)
+    return fit_similarities(table[first, second].astype(np.float64))
+
+
 def fit_text_calibration(
     index: VectorIndex, texts: Embeddings, *, n_pairs: int = _N_PAIRS, seed: int = 0
 ) -> Calibration:

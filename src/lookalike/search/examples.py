@@ -12,6 +12,7 @@ import numpy as np
 
 from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
+from lookalike.images.decoding import Box
 
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -119,10 +120,37 @@ class UrlExample:
     url: str
 
 
-PictureExample: TypeAlias = IdExample | FileExample | PixelsExample | UrlExample
+@dataclass(frozen=True, slots=True)
+class RegionExample:
+    """A part of a picture.
+
+    Attributes:
+        example: The picture.
+        box: Left, top, width and height in pixels of the picture seen upright. That it lies within
+            the picture is found out when that is read.
+
+    Raises:
+        UsageError: If the box is none.
+    """
+
+    example: IdExample | FileExample | PixelsExample
+    box: Box
+
+    def __post_init__(self) -> None:
+        are_numbers = len(self.box) == 4 and all(
+            _is_number(number) and math.isfinite(number) for number in self.box
+        )
+        if not are_numbers or min(self.box) < 0 or min(self.box[2:]) < 1:
+            raise UsageError(
+                "a box is left, top, width and height in pixels, at least one wide and high, "
+                f"such as 40,20,100,80; not {','.join(map(str, self.box))}"
+            )
+
+
+PictureExample: TypeAlias = IdExample | FileExample | PixelsExample | UrlExample | RegionExample
 Example: TypeAlias = PictureExample | TextExample
 
-_EXAMPLE_KEYS: Final = ("id", "file", "url", "pixels", "text", "weight")
+_EXAMPLE_KEYS: Final = ("id", "file", "url", "pixels", "text", "box", "weight")
 
 
 def check_keys(content: object, known: Sequence[str] | Mapping[str, Any], what: str) -> None:
@@ -167,7 +195,7 @@ def examples_from_json(content: object) -> tuple[tuple[Example, ...], tuple[int 
     for each in content:
         check_keys(each, _EXAMPLE_KEYS, "an example")
     bare = [{key: each[key] for key in each if key != "weight"} for each in content]
-    examples = tuple(_example_from_json(each) for each in bare)
+    examples = tuple(example_from_json(each) for each in bare)
     if not any("weight" in each for each in content):
         return examples, ()
     return examples, tuple(each.get("weight", 1.0) for each in content)
@@ -176,6 +204,8 @@ def examples_from_json(content: object) -> tuple[tuple[Example, ...], tuple[int 
 def example_to_json(example: Example) -> dict[str, Any]:
     """Return one example as JSON knows it."""
     match example:
+        case RegionExample(example=whole, box=box):
+            return {**example_to_json(whole), "box": list(box)}
         case IdExample(id=image):
             return {"id": image}
         case FileExample(path=path):
@@ -189,7 +219,15 @@ def example_to_json(example: Example) -> dict[str, Any]:
             return {"pixels": {"height": height, "width": width, "data": text}}
 
 
-def _example_from_json(content: Mapping[str, Any]) -> Example:
+def example_from_json(content: Mapping[str, Any]) -> Example:
+    """Read what `example_to_json` gave.
+
+    Raises:
+        UsageError: If it is something else.
+    """
+    if isinstance(content, Mapping) and "box" in content:
+        return _region_from_json(content)
+    check_keys(content, _EXAMPLE_KEYS, "an example")
     match dict(content):
         case {"id": int(image)} if len(content) == 1 and not isinstance(image, bool):
             return IdExample(image)
@@ -205,6 +243,18 @@ def _example_from_json(content: Mapping[str, Any]) -> Example:
         "an example is an id, a file, a url, pixels or a text, and one of them only, "
         f"not {content!r:.60}"
     )
+
+
+def _region_from_json(content: Mapping[str, Any]) -> RegionExample:
+    whole = example_from_json({key: value for key, value in content.items() if key != "box"})
+    box = content["box"]
+    if not isinstance(whole, IdExample | FileExample | PixelsExample):
+        raise UsageError("a box needs a picture given by its id, as a file or by its pixels")
+    if isinstance(box, str) or not isinstance(box, Sequence) or len(box) != 4:
+        raise UsageError(f"a box is a JSON list of left, top, width and height, not {box!r:.60}")
+    if not all(map(_is_number, box)):
+        raise UsageError(f"a box is a JSON list of four numbers, not {box!r:.60}")
+    return RegionExample(whole, (box[0], box[1], box[2], box[3]))
 
 
 def _is_number(value: object) -> bool:

@@ -9,10 +9,15 @@ from jaxtyping import Float64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
-from lookalike.errors import UsageError
+from lookalike.search.color_parts import color_parts
+from lookalike.search.composition import make_composition_parts
+from lookalike.search.drawing_parts import drawing_parts
+from lookalike.search.filters import passing_filter
 from lookalike.search.painting import painting
 from lookalike.search.parts import Context, FilterMaker, Part, PartMaker, Proposal
 from lookalike.search.queries import Query
+from lookalike.search.regions import make_region_parts
+from lookalike.search.words import make_words_part
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +43,7 @@ class Everything:
 
 def make_parts(query: Query, context: Context, ids: Ids) -> list[Part]:
     """Return all parts of a query but its examples; `ids` are those of all images."""
-    if query.filter and not query.positives and not query.has_parts:
+    if query.filter and not (query.positives or query.is_liked or query.has_parts):
         return [Everything(ids)]
     return [part for maker in PART_MAKERS for part in maker(query, context)]
 
@@ -49,18 +54,12 @@ def passing(query: Query, context: Context) -> Ids | None:
     return reduce(np.intersect1d, found) if found else None
 
 
-def _no_words(query: Query, _: Context) -> list[Part]:
-    if query.words:
-        raise UsageError(
-            f"captions cannot be searched for {query.words!r} in this collection; ask by pictures"
-        )
-    return []
-
-
-def _no_filter(query: Query, _: Context) -> None:
-    if query.filter:
-        raise UsageError(f"the filter {query.filter!r} cannot be used here; leave it out")
-
-
-PART_MAKERS: Final[tuple[PartMaker, ...]] = (painting, _no_words)
-FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (_no_filter,)
+PART_MAKERS: Final[tuple[PartMaker, ...]] = (
+    painting,
+    make_words_part,
+    color_parts,
+    drawing_parts,
+    make_region_parts,
+    make_composition_parts,
+)
+FILTER_MAKERS: Final[tuple[FilterMaker, ...]] = (passing_filter,)

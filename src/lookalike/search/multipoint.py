@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
-from scipy.sparse.csgraph import connected_components
 
 from lookalike.arrays import NO_ID, Embeddings, Ids
 from lookalike.index.base import VectorIndex
@@ -114,5 +113,7 @@ def _groups(
     if query.multipoint == "yes":
         return [np.array([at]) for at in range(len(rows))]
     is_linked = calibration.scores(rows @ rows.T) >= TOGETHER
-    n_groups, group_of = connected_components(is_linked, directed=False)
-    return [np.flatnonzero(group_of == group) for group in range(n_groups)]
+    group_of = np.arange(len(rows))
+    for at, other in np.argwhere(np.triu(is_linked, k=1)):
+        group_of[group_of == group_of[other]] = group_of[at]
+    return [np.flatnonzero(group_of == group) for group in np.unique(group_of)]

@@ -6,7 +6,7 @@ each is decoded from its code, and overlaps with the painting more or less. Cell
 painted say nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,11 +30,9 @@ _SAMPLE: Final = 400
 """Random images that tell how common an overlap is."""
 
 _SAMPLE_BYTES: Final = 1 << 25
+_PAIRS: Final = 2_000
+_PAIRS_OF_ONE: Final = 10
 _DECODED_AT_ONCE: Final = 64
-
-_MOST_DECADES: Final = 10.0
-"""Decades per unit of overlap, at most: a painting of something rare overlaps with nothing in a
-sample, and would make the faintest overlap remarkable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,9 +88,7 @@ def painting(query: Query, context: Context) -> list[Painting]:
     model = context.model()
     target = on_grid(query.layout, model.card)
     code = normalize(model.encode_label_maps(target[None]))
-    overlaps = painted_overlap(target, _sample(context))
-    fitted = fit_similarities(overlaps)
-    calibration = replace(fitted, decades=min(fitted.decades, _MOST_DECADES))
+    calibration = fit_similarities(_overlaps_of_pairs(target, _sample(context)))
     return [Painting(context, target, code, calibration)]
 
 
@@ -164,8 +160,29 @@ def decoded(context: Context, ids: Ids) -> Float32[ndarray, "items values grid g
     return context.model().decode_codes(context.catalog.vectors(ids, "layout"))
 
 
-def _sample(context: Context) -> Float32[ndarray, "items values grid grid"]:
-    """Return label probabilities of random images, the same for all queries of a gallery."""
+def _overlaps_of_pairs(
+    target: UInt8[ndarray, "grid grid"], sample: UInt8[ndarray, "items values grid grid"]
+) -> Float64[ndarray, " pairs"]:
+    """Return how well random images agree where anything is painted.
+
+    The most probable labels of one image are the painting, and another image is compared with it:
+    a score then says how many random pairs of pictures agree as well in these cells.
+    """
+    n = len(sample)
+    rng = np.random.default_rng(0)
+    is_all = n * (n - 1) <= _PAIRS
+    first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
+    overlaps = []
+    for at in first:
+        others = np.delete(np.arange(n), at)
+        chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
+        own = np.where(target == VOID, VOID, sample[at].argmax(axis=0)).astype(np.uint8)
+        overlaps.append(painted_overlap(own, sample[chosen].astype(np.float32) / 255))
+    return np.concatenate([np.empty(0), *overlaps])
+
+
+def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
+    """Return label probabilities of random images, in 255ths, the same for all queries."""
     if "painting" not in context.kept:
         card = context.model().card
         of_one = (len(card.classes) + 1) * card.grid**2
@@ -177,8 +194,8 @@ def _sample(context: Context) -> Float32[ndarray, "items values grid grid"]:
             for start in range(0, len(chosen), _DECODED_AT_ONCE)
         ]
         context.kept["painting"] = np.concatenate(parts).astype(np.uint8)
-    sample: UInt8[ndarray, "..."] = context.kept["painting"]
-    return sample.astype(np.float32) / 255
+    sample: UInt8[ndarray, "items values grid grid"] = context.kept["painting"]
+    return sample
 
 
 def _cells(start: float, stop: float, grid: int) -> slice:

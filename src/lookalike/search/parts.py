@@ -12,12 +12,15 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from jaxtyping import Float64
 from numpy import ndarray
 
-from lookalike.arrays import Ids
+from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.features.model import Model
+from lookalike.images.decoding import Decoded
 from lookalike.index.base import VectorIndex
 from lookalike.search.calibration import Calibration
+from lookalike.search.examples import FileExample, IdExample, PixelsExample, RegionExample
 from lookalike.search.queries import Query
+from lookalike.search.region_gallery import RegionGallery
 from lookalike.storage.catalog import Catalog
 
 
@@ -69,6 +72,27 @@ class LocatedPart(Protocol):
         ...
 
 
+@runtime_checkable
+class PictureReader(Protocol):
+    """Reads pictures that examples stand for, and turns them into embeddings."""
+
+    def encode(
+        self,
+        examples: Sequence[FileExample | PixelsExample | RegionExample],
+        descriptors: Sequence[str],
+    ) -> Mapping[str, Embeddings]:
+        """Return one row per example for each of the `descriptors`; see `ExampleEncoder`."""
+        ...
+
+    def decoded(self, example: IdExample | FileExample | PixelsExample, side: int) -> Decoded:
+        """Return the whole picture, stretched to a square.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """What parts are made from: one state of a collection.
@@ -80,6 +104,8 @@ class Context:
         model: Gives the model; it is opened when first asked for.
         kept: What a maker wants to find again at the next query, under a key of its own. Goes when
             the collection changes.
+        reader: Reads and encodes pictures that need not be in the collection.
+        regions: Reads the regions of all images.
     """
 
     indexes: Mapping[str, VectorIndex]
@@ -87,6 +113,37 @@ class Context:
     catalog: Catalog
     model: Callable[[], Model]
     kept: dict[str, Any] = field(default_factory=dict)
+    reader: PictureReader | None = None
+    regions: Callable[[], RegionGallery] | None = None
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether any image has regions."""
+        return self.regions is not None and self.catalog.regions.is_used
+
+    @property
+    def pictures(self) -> PictureReader:
+        """What reads and encodes pictures.
+
+        Raises:
+            UsageError: If there is nothing that does.
+        """
+        if self.reader is None:
+            raise UsageError("pictures cannot be read here; there is no collection around")
+        return self.reader
+
+    def open_regions(self) -> RegionGallery:
+        """Return the regions of all images; they are read when first asked for.
+
+        Raises:
+            UsageError: If there are none.
+        """
+        if self.regions is None:
+            raise UsageError("regions cannot be searched here; there is no collection around")
+        if "regions" not in self.kept:
+            self.kept["regions"] = self.regions()
+        gallery: RegionGallery = self.kept["regions"]
+        return gallery
 
     def index(self, descriptor: str) -> VectorIndex:
         """Return the index of a descriptor.

@@ -6,18 +6,22 @@ its own kind means is told by the module of the kind.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError
 from lookalike.index.base import Order
+from lookalike.search.clauses import Composition, composition_from_json
+from lookalike.search.colors import ColorShares, PaintedColors
+from lookalike.search.drawings import Drawing
 from lookalike.search.examples import (
     Example,
     FileExample,
     IdExample,
     PictureExample,
     PixelsExample,
+    RegionExample,
     TextExample,
     UrlExample,
     check_example_weights,
@@ -25,7 +29,10 @@ from lookalike.search.examples import (
     examples_from_json,
     examples_to_json,
 )
+from lookalike.search.feedback import Feedback
 from lookalike.search.layouts import PaintedLayout
+from lookalike.search.names import Expansion, Reranking
+from lookalike.search.second_look import check_expansion, check_reranking
 
 __all__ = [
     "TEXT_DESCRIPTOR",
@@ -37,6 +44,7 @@ __all__ = [
     "PictureExample",
     "PixelsExample",
     "Query",
+    "RegionExample",
     "Sort",
     "TextExample",
     "UrlExample",
@@ -70,12 +78,21 @@ class Query:
             image is compared, rather than their mean: see `lookalike.search.multipoint`.
         exclude_ids: Further images that are not to be found.
         layout: What is to be where: see `lookalike.search.painting`.
+        colors: How much of which color: see `lookalike.search.colors`.
+        painted_colors: Colors painted where they are to be.
+        sketch: A line drawing, compared with the edges of pictures.
+        texture: A swatch, compared with their texture.
+        shape: A filled shape, compared with the outline of what stands out of them.
         words: Words to be found in captions, labels and names.
         filter: What images must have to be found, such as `width:>1000`.
         min_score: Hits with a lower score are left out.
         cut: `auto` leaves out hits behind the knee: see `lookalike.search.knee`.
         sort: Order of the hits that are left; by date newest first.
         hide_duplicates: Whether of nearly equal images only the best one is found.
+        composition: What the regions of an image should be like, one clause for each region.
+        feedback: Marks of what was shown. With a relevant one no positive example is needed.
+        expand: How the query is moved to its own first hits: see `lookalike.search.second_look`.
+        rerank: How the first hits are compared with each other: see the same.
 
     Raises:
         UsageError: If there is nothing to be like, no positive example of the kind (picture or
@@ -93,20 +110,29 @@ class Query:
     multipoint: Multipoint = "no"
     exclude_ids: tuple[int, ...] = ()
     layout: PaintedLayout | None = None
+    colors: ColorShares | None = None
+    painted_colors: PaintedColors | None = None
+    sketch: Drawing | None = None
+    texture: Drawing | None = None
+    shape: Drawing | None = None
     words: str = ""
     filter: str = ""
     min_score: int | float | None = None
     cut: Cut = "none"
     sort: Sort = "score"
     hide_duplicates: bool = False
+    composition: Composition | None = None
+    feedback: Feedback | None = None
+    expand: Expansion | None = None
+    rerank: Reranking | None = None
 
     def __post_init__(self) -> None:
-        if not self.positives and self.negatives:
+        if not self.positives and not self.is_liked and self._is_disliked:
             raise UsageError(
                 "a query of negative examples alone matches nearly everything; add at least one "
                 "image that the hits should be like"
             )
-        if not self.positives and not self.has_parts and not self.filter:
+        if not self.positives and not self.is_liked and not self.has_parts and not self.filter:
             raise UsageError(
                 "the query is empty; give at least one image, as a file or by its id, or words"
             )
@@ -118,6 +144,9 @@ class Query:
         _check_min_score(self.min_score)
         if self.weights is not None:
             _check_weights(self.weights)
+        check_expansion(self.expand)
+        check_reranking(self.rerank)
+        _check_steering(self)
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -125,12 +154,36 @@ class Query:
         return self.positives + self.negatives
 
     @property
+    def is_liked(self) -> bool:
+        """Whether any hit was marked as relevant."""
+        return self.feedback is not None and bool(self.feedback.relevant)
+
+    @property
+    def _is_disliked(self) -> bool:
+        return bool(self.negatives or (self.feedback is not None and self.feedback.non_relevant))
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any positive example is a picture."""
+        return not all(isinstance(example, TextExample) for example in self.positives)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether it needs more than one plain search."""
+        return self.feedback is not None or self.expand is not None or self.rerank is not None
+
+    @property
     def has_parts(self) -> bool:
-        """Whether more is asked for than to be like examples."""
-        return any(
-            getattr(self, field.name) != field.default
-            for field in fields(self)
-            if field.name not in _NO_PARTS
+        """Whether more is asked for than to be like whole examples."""
+        has_box = any(isinstance(example, RegionExample) for example in self.positives)
+        return (
+            has_box
+            or "region" in (self.weights or {})
+            or any(
+                getattr(self, field.name) != field.default
+                for field in fields(self)
+                if field.name not in _NO_PARTS
+            )
         )
 
     @property
@@ -146,19 +199,18 @@ class Query:
 
     @property
     def text_share(self) -> float:
-        """Share of the positive examples that are words, by weight, from 0 to 1."""
+        """Share of the positive examples that are words, by weight; likes count as one more."""
         if not self.positives:
             return 0.0
         weights = self.positive_weights or (1.0,) * len(self.positives)
         are_texts = [isinstance(example, TextExample) for example in self.positives]
-        return sum(w for w, is_text in zip(weights, are_texts, strict=True) if is_text) / sum(
-            weights
-        )
+        of_texts = sum(w for w, is_text in zip(weights, are_texts, strict=True) if is_text)
+        return of_texts / (sum(weights) + self.is_liked)
 
     @property
     def picture_share(self) -> float:
         """Share of the positive examples that are pictures; 0 where there are none at all."""
-        return 1 - self.text_share if self.positives else 0.0
+        return 1 - self.text_share if self.positives or self.is_liked else 0.0
 
     @property
     def is_multipoint(self) -> bool:
@@ -168,17 +220,23 @@ class Query:
 
     def compared_in(self, descriptors: Iterable[str]) -> list[str]:
         """Return the `descriptors` that the examples say anything of: not all, if it is words."""
-        if not self.positives:
+        if not self.positives and not self.is_liked:
             return []
         return [name for name in descriptors if self.text_share < 1 or name == TEXT_DESCRIPTOR]
 
     @property
     def excluded_ids(self) -> frozenset[int]:
         """Ids that are not to be found."""
+        seen = () if self.feedback is None else self.feedback.excluded_ids
         if not self.exclude_examples:
-            return frozenset(self.exclude_ids)
-        asked = (each.id for each in self.examples if isinstance(each, IdExample))
-        return frozenset((*self.exclude_ids, *asked))
+            return frozenset((*self.exclude_ids, *seen))
+        clauses = self.composition.examples if self.composition else ()
+        asked = (
+            each.example if isinstance(each, RegionExample) else each
+            for each in (*self.examples, *clauses)
+        )
+        ids = (each.id for each in asked if isinstance(each, IdExample))
+        return frozenset((*self.exclude_ids, *seen, *ids))
 
     def to_json(self) -> dict[str, Any]:
         """Return the query as JSON knows it; defaults are left out."""
@@ -191,8 +249,9 @@ class Query:
             content["weights"] = dict(self.weights)
         if self.exclude_ids:
             content["exclude_ids"] = list(self.exclude_ids)
-        if self.layout is not None:
-            content["layout"] = self.layout.to_json()
+        for name in _VALUES:
+            if (value := getattr(self, name)) is not None:
+                content[name] = value.to_json()
         for name in _PLAIN_FIELDS:
             if getattr(self, name) != _default(name):
                 content[name] = getattr(self, name)
@@ -214,6 +273,7 @@ class Query:
         plain = {name: content[name] for name in _PLAIN_FIELDS if name in content}
         for name, value in plain.items():
             _check_plain(name, value)
+        values = {name: read(content[name]) for name, read in _VALUES.items() if name in content}
         if (weights := content.get("weights")) is not None:
             _check_weights(weights)
         positives, positive_weights = examples_from_json(content.get("positives", ()))
@@ -227,7 +287,7 @@ class Query:
             positive_weights=positive_weights,
             negative_weights=negative_weights,
             exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
-            layout=PaintedLayout.from_json(content["layout"]) if "layout" in content else None,
+            **values,
             **plain,
         )
 
@@ -242,15 +302,27 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _PLAIN_FIELDS: Final = (
     *("exclude_examples", "order", "multipoint", "words", "filter", "min_score", "cut", "sort"),
-    "hide_duplicates",
+    *("hide_duplicates", "expand", "rerank"),
 )
 """Fields whose values are what JSON knows already."""
+
+_VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "layout": PaintedLayout.from_json,
+    "colors": ColorShares.from_json,
+    "painted_colors": PaintedColors.from_json,
+    "sketch": Drawing.from_json,
+    "texture": Drawing.from_json,
+    "shape": Drawing.from_json,
+    "composition": composition_from_json,
+    "feedback": Feedback.from_json,
+}
+"""Fields of a kind of their own, which knows its way into JSON and back."""
 
 _NO_PARTS: Final = frozenset(
     {
         *("positives", "negatives", "weights", "exclude_examples", "order", "positive_weights"),
         *("negative_weights", "multipoint", "exclude_ids", "filter", "min_score", "cut", "sort"),
-        "hide_duplicates",
+        *("hide_duplicates", "feedback", "expand", "rerank"),
     }
 )
 """Fields that are examples or say what is done with them; all others are parts of their own."""
@@ -266,6 +338,10 @@ def _check_plain(name: str, value: object) -> None:
         _check_choice(name, value, _CHOICES[name])
     elif name == "min_score":
         _check_min_score(value)
+    elif name == "expand":
+        check_expansion(value)
+    elif name == "rerank":
+        check_reranking(value)
     elif not isinstance(value, type(_default(name))):
         raise UsageError(f"{name!r} of a query is a {type(_default(name)).__name__}, not {value!r}")
 
@@ -301,6 +377,34 @@ def _check_kinds(query: Query) -> None:
         raise UsageError(
             "images that the hits should not be like need an image that they should be like, "
             "words are not enough; add at least one image"
+        )
+
+
+def _check_steering(query: Query) -> None:
+    if query.is_steered and query.order == "list":
+        raise UsageError(
+            "the order 'list' is that of clusters as they come, which marks, expansion and "
+            "re-ranking cannot change; leave it out"
+        )
+    if query.is_steered and query.is_multipoint:
+        raise UsageError(
+            "examples that stay several points can be neither marked nor looked at again; leave "
+            "multipoint out; the feedback method 'multipoint' keeps liked images apart"
+        )
+    is_disliked = query.feedback is not None and bool(query.feedback.non_relevant)
+    if is_disliked and query.picture_share == 0:
+        raise UsageError(
+            "there is no image that disliked ones should be told apart from; like at least one too"
+        )
+    if query.expand is not None or query.rerank is not None:
+        _check_second_look(query)
+
+
+def _check_second_look(query: Query) -> None:
+    what = "expansion" if query.expand is not None else "re-ranking"
+    if query.feedback is not None or query.picture_share < 1 or query.has_parts:
+        raise UsageError(
+            f"{what} starts from example images alone; leave out {what}, or all but images"
         )
 
 

@@ -17,6 +17,7 @@ from lookalike.search.queries import (
     PictureExample,
     PixelsExample,
     Query,
+    RegionExample,
     TextExample,
     UrlExample,
 )
@@ -30,7 +31,9 @@ class ExampleEncoder(Protocol):
     """Turns pictures from outside the collection into embeddings."""
 
     def encode(
-        self, examples: Sequence[FileExample | PixelsExample], descriptors: Sequence[str]
+        self,
+        examples: Sequence[FileExample | PixelsExample | RegionExample],
+        descriptors: Sequence[str],
     ) -> Mapping[str, Embeddings]:
         """Return one row per example for each of the `descriptors`, of any length.
 
@@ -75,9 +78,9 @@ def embed_queries(
     single = [query for query in queries if not query.is_multipoint]
     examples = list(dict.fromkeys(example for query in single for example in query.examples))
     stored = [example for example in examples if isinstance(example, IdExample)]
-    outside = [e for e in examples if isinstance(e, FileExample | PixelsExample)]
+    outside = [e for e in examples if isinstance(e, FileExample | PixelsExample | RegionExample)]
     _refuse_urls(examples)
-    encoded = encoder.encode(outside, list(indexes)) if outside else {}
+    encoded = encoder.encode(outside, list(indexes)) if outside and indexes else {}
     pictures: list[PictureExample] = [*stored, *outside]
     row_of: dict[Example, int] = {example: row for row, example in enumerate(pictures)}
     result = {}

@@ -9,6 +9,7 @@ candidates. Either way an image has the same score for a query, to the last bit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, reduce
 from typing import Final, TypeAlias, final
 
@@ -32,6 +33,7 @@ from lookalike.search.query_embeddings import (
     embed_texts,
 )
 from lookalike.search.shaping import shape, stack, window
+from lookalike.search.steered_search import SteeredSearch, table_of
 
 _CANDIDATES: Final = 1_000
 """Images that each of several descriptors proposes at least: what is best in the mean of all need
@@ -126,6 +128,8 @@ class Searcher:
         return shape(hits, query, k, n_images, self._indexes, self._context)
 
     def _find(self, queries: Sequence[Query], k: int, allowed: Ids | None) -> Hits:
+        if any(query.is_steered for query in queries):
+            return self._steer(queries, k, allowed)
         batch = self._batch(queries)
         if any(query.order == "list" for query in queries):
             return self._walk(queries, batch, k, allowed)
@@ -134,6 +138,22 @@ class Searcher:
         if self._compares_all(batch, k, allowed):
             return self._rank_all(batch, k, allowed)
         return self._rank_candidates(batch, k, allowed)
+
+    def _steer(self, queries: Sequence[Query], k: int, allowed: Ids | None) -> Hits:
+        """Answer queries with marks, expansion or re-ranking, one by one."""
+        if any(query.order == "list" for query in queries):
+            raise UsageError("steered queries and the order 'list' cannot be asked together")
+        width, rows = min(k, len(self._ids)), []
+        for query in queries:
+            batch = self._batch([query])
+            ranked = self._steered_search.search(query, batch, k, allowed)
+            hits = table_of(ranked, width)
+            rows.append(replace(hits, boxes=_boxes(batch, [ranked.ids], width)))
+        return stack(rows)
+
+    @cached_property
+    def _steered_search(self) -> SteeredSearch:
+        return SteeredSearch(self._indexes, self._calibrations)
 
     @property
     def _collection(self) -> Context:
@@ -163,9 +183,13 @@ class Searcher:
         share = query.picture_share
         return nearest_points(query, weighed, self._calibrations, self._encoder, share)
 
+    def parts_of(self, query: Query) -> list[Part]:
+        """Return what a query is made of beside its examples, to ask more of it than scores."""
+        return self._parts(query)
+
     def _parts(self, query: Query) -> list[Part]:
         """Return what a query is made of beside its examples."""
-        if not query.has_parts and query.positives:
+        if not query.has_parts and (query.positives or query.is_liked):
             return []
         return make_parts(query, self._collection, self._ids)
 

@@ -1,6 +1,5 @@
 """From ranked candidates to the hits that are shown: cut off, thinned out, put in order."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -168,12 +167,6 @@ def _first_of_each(indexes: Mapping[str, VectorIndex], ids: Ids) -> Bool[ndarray
 
 def _order(context: Context | None, ids: Ids, sort: Sort) -> Int64[ndarray, " items"]:
     """Return the order of images by name, or by date, newest first; equal ones by rank."""
-    if context is None:
+    if context is None or sort == "score":
         raise UsageError(f"hits cannot be sorted by {sort} here: there is no collection around")
-    paths = [record.paths[0] for record in context.catalog.images(ids)]
-    if sort == "name":
-        names = [os.path.basename(path).lower() for path in paths]  # noqa: PTH119 - bytes
-        return np.array(sorted(range(len(ids)), key=lambda at: (names[at], paths[at])), np.int64)
-    files = context.catalog.files(paths)
-    times = np.array([files[path].mtime_ns or 0 for path in paths], np.int64)
-    return np.argsort(-times, kind="stable").astype(np.int64)
+    return np.argsort(context.catalog.filters.sort_keys(ids, sort), kind="stable").astype(np.int64)

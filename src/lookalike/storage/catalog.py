@@ -11,8 +11,16 @@ import numpy as np
 from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
-from lookalike.storage import database, migrations, reading, vectors, writing
+from lookalike.storage import chosen, database, migrations, reading, vectors, writing
+from lookalike.storage.chosen import ChosenDescriptors
+from lookalike.storage.descriptions import Descriptions
+from lookalike.storage.duplicates import DuplicateStore
+from lookalike.storage.filtering import Filtering
+from lookalike.storage.knowledge import Knowledge
 from lookalike.storage.records import Batch, FileRecord, FileState, ImageRecord, RunRecord
+from lookalike.storage.regions import RegionStore
+from lookalike.storage.vectors import StoredRow
+from lookalike.storage.words import WordIndex
 
 PAGE_SIZE: Final = 8192
 """Bytes; seven vectors of 256 dimensions fill a page to nine tenths."""
@@ -29,13 +37,22 @@ class Catalog:
     writer; it is the collection's `WriterLock` that keeps a second writer away.
 
     Use it as a context manager. Reading from several threads is safe, one waits for the other.
+
+    Attributes:
+        descriptions: What people, data sets and files say of images.
+        words: The full-text index of all that.
+        filters: Finds images by it.
+        knowledge: Clusters, annotations, maps, subjects and saved searches.
     """
 
     def __init__(self, opened: database.Database) -> None:
         self._database = opened
+        self.knowledge: Final = Knowledge(opened)
+        self.duplicates: Final = DuplicateStore(opened)
         self._run: int | None = None
-        with opened.reading() as connection:
-            self._descriptors = reading.descriptors(connection)
+        self.descriptions: Final = Descriptions(opened)
+        self.words: Final = WordIndex(opened)
+        self.filters: Final = Filtering(opened)
         if opened.writable:
             with opened.noting() as connection:
                 writing.create_temporary_tables(connection)
@@ -97,7 +114,19 @@ class Catalog:
     @property
     def descriptors(self) -> dict[str, int]:
         """Dimension of each kind of embedding, by name."""
-        return dict(self._descriptors)
+        with self._database.reading() as connection:
+            return reading.descriptors(connection)
+
+    @property
+    def chosen(self) -> "ChosenDescriptors":
+        """Those kinds of embedding that a person chose, and that images may lack."""
+        return ChosenDescriptors(self._database)
+
+    def n_embeddings(self, descriptor: str) -> int:
+        """Return how many images have an embedding of this kind."""
+        self._dim(descriptor)
+        with self._database.reading() as connection:
+            return vectors.count(connection, descriptor)
 
     @property
     def revision(self) -> int:
@@ -117,6 +146,11 @@ class Catalog:
         """Number of files in each state, zeros included."""
         with self._database.reading() as connection:
             return reading.count_files(connection)
+
+    @property
+    def regions(self) -> RegionStore:
+        """What is stored of parts of images."""
+        return RegionStore(self._database)
 
     def roots(self, *, with_images: bool = False) -> list[bytes]:
         """Return the folders and files, ascending, under which the stored files were found.
@@ -181,7 +215,7 @@ class Catalog:
     def embeddings(
         self, descriptor: str, *, after: int = 0, batch: int = READ_BATCH
     ) -> Iterator[tuple[Ids, Embeddings]]:
-        """Give the embeddings of all images by ascending id, some at a time.
+        """Give the embeddings of all images that have one by ascending id, some at a time.
 
         Each batch is read by itself, so that a long reading never holds up a writer: images that
         are added or deleted meanwhile may or may not come.
@@ -196,12 +230,15 @@ class Catalog:
             DamagedCollectionError: If an embedding is missing or not as it was stored.
         """
         dim = self._dim(descriptor)
+        may_lack = descriptor in self.chosen.specs()
         while True:
             with self._database.reading() as connection:
                 rows = vectors.read_after(connection, descriptor, after, batch)
             if not rows:
                 return
             after = rows[-1][0]
+            if may_lack:
+                rows = [row for row in rows if not vectors.is_lacking(row)]
             yield vectors.unpack(rows, descriptor, dim)
 
     def vectors(self, ids: Sequence[int] | Ids, descriptor: str) -> Embeddings:
@@ -217,6 +254,7 @@ class Catalog:
             rows = list(vectors.read(connection, descriptor, wanted))
         position = {row[0]: place for place, row in enumerate(rows)}
         _check_known(wanted, position)
+        self._check_described(rows, descriptor)
         _, found = vectors.unpack(rows, descriptor, dim)
         return found[np.array([position[image_id] for image_id in wanted], np.int64)]
 
@@ -245,7 +283,9 @@ class Catalog:
         """
         self._check_run(run)
         with self._database.writing() as connection:
-            writing.store(connection, batch, self._descriptors)
+            writing.store(
+                connection, batch, reading.descriptors(connection), chosen.specs(connection)
+            )
         failpoint("storage.commit.done")
 
     def mark_seen(self, paths: Sequence[bytes], run: int) -> None:
@@ -293,13 +333,20 @@ class Catalog:
             )
 
     def _dim(self, descriptor: str) -> int:
-        try:
-            return self._descriptors[descriptor]
-        except KeyError:
+        known = self.descriptors
+        if descriptor not in known:
             raise UsageError(
-                f"there is no descriptor {descriptor!r}; this collection has: "
-                f"{', '.join(self._descriptors)}"
-            ) from None
+                f"there is no descriptor {descriptor!r}; this collection has: {', '.join(known)}"
+            )
+        return known[descriptor]
+
+    def _check_described(self, rows: Sequence[StoredRow], descriptor: str) -> None:
+        lacking = [row[0] for row in rows if vectors.is_lacking(row)]
+        if lacking and descriptor in self.chosen.specs():
+            raise UsageError(
+                f"image {lacking[0]} has no {descriptor!r} embedding yet; bring the collection up "
+                "to date with: lookalike index COLLECTION FOLDER"
+            )
 
 
 def _check_known(wanted: Sequence[int], found: Mapping[int, object]) -> None:

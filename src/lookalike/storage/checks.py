@@ -11,12 +11,21 @@ from typing import Final, Literal, TypeAlias
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
 from lookalike.progress import Task
-from lookalike.storage import vectors, writing
+from lookalike.storage import chosen, duplicates, regions, vectors, words, writing
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.database import Database
 
 ProblemKind: TypeAlias = Literal[
-    "catalog", "embedding", "image", "file", "model", "index", "thumbnails"
+    "catalog",
+    "embedding",
+    "fingerprint",
+    "region",
+    "image",
+    "file",
+    "words",
+    "model",
+    "index",
+    "thumbnails",
 ]
 
 READ_AGAIN: Final = "what was stored of it was damaged; the next index reads it again"
@@ -48,15 +57,25 @@ class Findings:
         damaged: Descriptor and image of each embedding that is missing or changed.
         lost: Images that files refer to and that are not there.
         unheld: Images that no file holds.
+        regions: Images whose regions are missing or changed.
         strays: Descriptors that have embeddings of images that are not there.
+        chosen: Descriptors that images may lack; what is deleted of them is filled in again.
+        words: What is wrong with the full-text index, which is made again as a whole.
+        marred: Images whose fingerprint is changed.
+        has_stray_prints: Whether there are fingerprints of images that are not there.
     """
 
     malformed: list[str] = field(default_factory=list)
     dangling: list[str] = field(default_factory=list)
     damaged: list[tuple[str, int]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    regions: list[int] = field(default_factory=list)
     unheld: list[int] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    chosen: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    marred: list[int] = field(default_factory=list)
+    has_stray_prints: bool = False
 
 
 def check_catalog(
@@ -81,7 +100,7 @@ def check_catalog(
 def _examine(
     connection: sqlite3.Connection, descriptors: Mapping[str, int], task: Task
 ) -> Findings:
-    found = Findings(malformed=_malformed(connection))
+    found = Findings(malformed=_malformed(connection), words=words.problems(connection))
     _find_dangling(connection, found)
     found.unheld = _column(
         connection,
@@ -93,10 +112,16 @@ def _examine(
         "SELECT hex(hash), count(*) FROM images NOT INDEXED GROUP BY hash HAVING count(*) > 1"
     )
     found.dangling += [f"content {content} is stored {n} times" for content, n in doubles]
+    found.chosen = sorted(chosen.specs(connection))
+    found.marred = duplicates.damaged(connection)
     for name, dim in descriptors.items():
+        may_lack = name in found.chosen
         for rows in _pages(connection, name):
-            found.damaged += [(name, image) for image in vectors.damaged(rows, name, dim)]
+            damaged = vectors.damaged(rows, name, dim, may_lack=may_lack)
+            found.damaged += [(name, image) for image in damaged]
             task.advance(len(rows))
+    torn = regions.damaged(connection, descriptors.get("content", 0))
+    found.regions = sorted({*found.regions, *torn})
     return found
 
 
@@ -107,8 +132,13 @@ def _find_dangling(connection: sqlite3.Connection, found: Findings) -> None:
         descriptor = vectors.descriptor_of(table)
         if descriptor is not None:
             strays.add(descriptor)
+        elif table == duplicates.TABLE:
+            found.has_stray_prints = True
         elif (table, parent) == ("files", "images"):
             lost.update(_column(connection, "SELECT image_id FROM files WHERE id = ?", row_id))
+        elif table in regions.TABLES:
+            query = f"SELECT image_id FROM {table} WHERE rowid = ?"
+            found.regions.extend(_column(connection, query, row_id))
         else:
             found.dangling.append(f"a row of {table} refers to one of {parent} that is not there")
     found.strays, found.lost = sorted(strays), sorted(lost)
@@ -121,20 +151,39 @@ def _described(connection: sqlite3.Connection, found: Findings) -> dict[ProblemK
             for name, image in found.damaged
         ]
         + [f"there are {name} embeddings of images that are not there" for name in found.strays],
+        "region": [
+            f"the regions of image {image} ({_first_path(connection, image)}) are damaged"
+            for image in found.regions
+        ],
+        "fingerprint": [
+            f"the fingerprint of image {image} ({_first_path(connection, image)}) is damaged"
+            for image in found.marred
+        ]
+        + ["there are fingerprints of images that are not there"] * found.has_stray_prints,
         "file": [
             f"{_first_path(connection, image)} is said to hold image {image}, which is not there"
             for image in found.lost
         ],
         "image": [f"no file holds image {image}" for image in found.unheld],
+        "words": found.words,
     }
 
 
 def _repair(connection: sqlite3.Connection, found: Findings) -> None:
+    if found.words:
+        words.clear(connection)  # first, as deleting images deletes their words
     for name in found.strays:
         vectors.delete_strays(connection, name)
-    images = {image for _, image in found.damaged} | {*found.lost, *found.unheld}
+    for name in found.chosen:
+        vectors.delete(connection, name, [image for of, image in found.damaged if of == name])
+    regions.forget(connection, found.regions)
+    required = {image for name, image in found.damaged if name not in found.chosen}
+    images = required | {*found.lost, *found.unheld}
+    duplicates.delete_damaged(connection, found.marred)
     if images:
         writing.forget_images(connection, sorted(images), READ_AGAIN)
+    if found.words:
+        words.fill(connection)
 
 
 def _rebuild_indices(opened: Database) -> bool:

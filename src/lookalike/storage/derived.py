@@ -71,6 +71,15 @@ def strays(folder: Path) -> list[Path]:
     )
 
 
+def delete_index(folder: Path, descriptor: str) -> None:
+    """Delete the index of a descriptor if there is one.
+
+    Raises:
+        EnvironmentFault: If that is forbidden.
+    """
+    _delete_index(folder / f"{descriptor}.json")
+
+
 def delete(path: Path) -> None:
     """Delete a file if it is there.
 

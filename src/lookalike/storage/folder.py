@@ -169,7 +169,10 @@ class CollectionFolder:
 
 
 def create_folder(
-    path: Path, model: Path, descriptors: Mapping[str, DescriptorSpec]
+    path: Path,
+    model: Path,
+    descriptors: Mapping[str, DescriptorSpec],
+    chosen: Mapping[str, tuple[int, int]] | None = None,
 ) -> CollectionFolder:
     """Make an empty collection with a copy of the model folder `model`.
 
@@ -177,6 +180,7 @@ def create_folder(
         path: Where; nothing or an empty folder is there. Missing parents are made.
         model: Model folder.
         descriptors: Kinds of embedding that the model gives.
+        chosen: Version and dimension of those chosen beside them.
 
     Raises:
         UsageError: If something is at `path` already.
@@ -184,7 +188,7 @@ def create_folder(
         EnvironmentFault: If it cannot be written there.
         CollectionLockedError: If another process is just making it.
     """
-    return publish_folder(path, lambda folder: _build(folder, model, descriptors))
+    return publish_folder(path, lambda folder: _build(folder, model, descriptors, chosen or {}))
 
 
 def publish_folder(path: Path, build: Callable[[CollectionFolder], object]) -> CollectionFolder:
@@ -278,13 +282,17 @@ def _check_free(path: Path) -> None:
 
 
 def _build(
-    folder: CollectionFolder, model: Path, descriptors: Mapping[str, DescriptorSpec]
+    folder: CollectionFolder,
+    model: Path,
+    descriptors: Mapping[str, DescriptorSpec],
+    chosen: Mapping[str, tuple[int, int]],
 ) -> None:
     failpoint("storage.folder.begin")
     copy_model(model, folder.model)
     failpoint("storage.folder.model")
     dimensions = {name: spec.dim for name, spec in descriptors.items()}
-    Catalog.create(folder.catalog, dimensions).close()
+    with Catalog.create(folder.catalog, dimensions) as catalog:
+        catalog.chosen.choose(chosen)
     failpoint("storage.folder.catalog")
     card = read_card(folder.model)
     manifest = Manifest(

@@ -123,15 +123,15 @@ class _Verification:
 
     def _count(self, catalog: Catalog) -> None:
         expected = {name: spec.dim for name, spec in self._manifest.descriptors.items()}
-        if catalog.descriptors != expected:
-            detail = (
-                f"the catalog holds {catalog.descriptors}, {self._folder.manifest.name} says "
-                f"{expected}"
-            )
+        found = catalog.descriptors
+        chosen = catalog.chosen.specs()
+        of_model = {name: dim for name, dim in found.items() if name not in chosen}
+        if of_model != expected:
+            detail = f"the catalog holds {of_model}, {self._folder.manifest.name} says {expected}"
             self._tell([Problem("catalog", detail)])
         self._checked["images"] = catalog.n_images
         self._checked["files"] = sum(catalog.n_files.values())
-        self._checked["embeddings"] = catalog.n_images * len(catalog.descriptors)
+        self._checked["embeddings"] = sum(catalog.n_embeddings(name) for name in found)
 
     def _tell(self, problems: Iterable[Problem]) -> None:
         for problem in problems:

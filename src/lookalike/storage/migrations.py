@@ -12,6 +12,7 @@ from typing import Final
 
 from lookalike.errors import DamagedCollectionError, MismatchError, NotACollectionError
 from lookalike.failpoints import failpoint
+from lookalike.storage import descriptions, duplicates, knowledge, regions, words
 from lookalike.storage.database import Database, connect
 
 APPLICATION_ID: Final = 0x4C4F4F4B
@@ -22,6 +23,11 @@ def m001_images_files_embeddings_labels(connection: sqlite3.Connection) -> None:
     """Make the tables of the first version."""
     for statement in _FIRST_TABLES:
         connection.execute(statement)
+
+
+def m005_knowledge(connection: sqlite3.Connection) -> None:
+    """Make the tables of clusters, annotations, maps, subjects and saved searches."""
+    knowledge.create_tables(connection)
 
 
 _FIRST_TABLES: Final = (
@@ -93,8 +99,47 @@ _FIRST_TABLES: Final = (
     ) STRICT""",
 )
 
+
+def m002_chosen_descriptors(connection: sqlite3.Connection) -> None:
+    """Tell descriptors that a person chose, which images may lack, from those of the model."""
+    for statement in _CHOSEN_DESCRIPTORS:
+        connection.execute(statement)
+
+
+_CHOSEN_DESCRIPTORS: Final = (
+    "ALTER TABLE descriptors ADD COLUMN version INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE descriptors ADD COLUMN is_chosen INTEGER NOT NULL DEFAULT 0 "
+    "CHECK (is_chosen IN (0, 1))",
+    # The revision at which images last got vectors that are not the newest images.
+    "ALTER TABLE descriptors ADD COLUMN filled INTEGER NOT NULL DEFAULT 0",
+)
+
+
+def m003_words_descriptions_attributes(connection: sqlite3.Connection) -> None:
+    """Make what can be searched in words; all files are read again for their metadata."""
+    descriptions.create_tables(connection)
+    words.create_tables(connection)
+    words.fill(connection)
+    connection.execute("UPDATE files SET transient = 1 WHERE state = 'indexed'")
+
+
+def m004_regions(connection: sqlite3.Connection) -> None:
+    """Make the tables of regions."""
+    regions.create_tables(connection)
+
+
+def m006_fingerprints_and_decisions(connection: sqlite3.Connection) -> None:
+    """Make the tables of near-duplicates; the next `index` fills in the fingerprints."""
+    duplicates.create_tables(connection)
+
+
 MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
     m001_images_files_embeddings_labels,
+    m002_chosen_descriptors,
+    m003_words_descriptions_attributes,
+    m004_regions,
+    m005_knowledge,
+    m006_fingerprints_and_decisions,
 )
 
 

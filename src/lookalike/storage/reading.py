@@ -150,10 +150,12 @@ def _paths(connection: sqlite3.Connection, wanted: Sequence[int]) -> dict[int, l
 def _labels(
     connection: sqlite3.Connection, wanted: Sequence[int]
 ) -> dict[int, list[tuple[str, float]]]:
+    # What a person says counts before everything else; then the largest probability.
     rows = connection.execute(
-        "SELECT image_id, name, probability FROM image_labels "
+        "SELECT image_id, name, coalesce(max(CASE provenance WHEN 'person' THEN probability END), "
+        "max(probability)) AS believed FROM image_labels "
         f"JOIN labels ON labels.id = label_id WHERE image_id IN ({placeholders(wanted)}) "
-        "ORDER BY probability DESC, name",
+        "GROUP BY image_id, label_id HAVING believed > 0 ORDER BY believed DESC, name",
         wanted,
     )
     return _grouped((image_id, (name, probability)) for image_id, name, probability in rows)

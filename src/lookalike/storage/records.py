@@ -5,15 +5,24 @@ path that was seen. Paths are bytes, since file names need not be text.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
 
 from jaxtyping import Float32
 from numpy import ndarray
 
 from lookalike.errors import UsageError
+from lookalike.images.perceptual_hash import Fingerprint
 
 FileState: TypeAlias = Literal["indexed", "failed", "skipped"]
+
+GivenBy: TypeAlias = Literal["person", "data set"]
+PERSON: Final = "person"
+DATA_SET: Final = "data set"
+FILE: Final = "file"
+"""Provenance of attributes that were read from the file's own metadata."""
+FILE_TIME: Final = "file time"
+"""Provenance of a date that is only that of the file's last change."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +37,7 @@ class NewImage:
         format: Name of the file format, for instance `JPEG`.
         embeddings: One vector for each descriptor of the catalog.
         labels: Names and probabilities that the model predicts.
+        fingerprint: For near-duplicates; where it is missing the next `index` makes it.
     """
 
     hash: bytes
@@ -37,6 +47,7 @@ class NewImage:
     format: str
     embeddings: Mapping[str, Float32[ndarray, " _"]]
     labels: tuple[tuple[str, float], ...] = ()
+    fingerprint: Fingerprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +92,82 @@ class Batch:
         images: Contents seen for the first time; each is held by at least one of `files`.
         files: Files indexed, failed or skipped. An indexed one holds one of `images` or an image
             that is stored already.
+        details: What the pictures' files say of themselves; of images stored already, too.
     """
 
     images: tuple[NewImage, ...]
     files: tuple[FileRecord, ...]
+    details: "tuple[ImageDetails, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An attribute of an image: a key, its value, and who says so."""
+
+    key: str
+    value: str
+    provenance: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """What a file says of itself.
+
+    Attributes:
+        hash: Content hash.
+        attributes: From its metadata, or from its time of last change.
+        colors: Basic color terms and their shares of the picture, from 0 to 1.
+    """
+
+    hash: bytes
+    attributes: tuple[Known, ...]
+    colors: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Something to be known of one picture, given by a person or a data set.
+
+    Attributes:
+        hash: Content hash of the picture, which need not be in the catalog.
+        provenance: Who says so.
+        captions: Sentences to add.
+        labels: Names to add.
+        attributes: Values by key; each takes the place of what the same provenance said before.
+        remove_captions: Captions to take away, whoever gave them.
+        remove_labels: Given labels to take away; what a model predicts stays.
+        remove_attributes: Keys of attributes to take away that this provenance gave.
+        replace: Whether captions and labels take the place of those of the same provenance.
+    """
+
+    hash: bytes
+    provenance: GivenBy
+    captions: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    remove_captions: tuple[str, ...] = ()
+    remove_labels: tuple[str, ...] = ()
+    remove_attributes: tuple[str, ...] = ()
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """All that is known of one image.
+
+    Attributes:
+        id: Of the image.
+        captions: Texts, and who gave each.
+        labels: Names, who says so (`model` for predictions), and how probable each is.
+        attributes: Of each key, the most trusted first.
+        colors: Basic color terms and their shares of the picture.
+    """
+
+    id: int
+    captions: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str, float], ...]
+    attributes: tuple[Known, ...]
+    colors: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +182,8 @@ class ImageRecord:
         height: Pixels, after orientation.
         format: Name of the file format.
         paths: All files that hold it, ascending; at least one.
-        labels: Names and probabilities, most probable first.
+        labels: Names and probabilities above 0, most probable first; what a person says counts
+            before what was propagated or predicted.
     """
 
     id: int

@@ -16,7 +16,7 @@ from lookalike.dimensions import Selection, add_selection
 from lookalike.errors import EnvironmentFault, MismatchError
 from lookalike.failpoints import failpoint
 from lookalike.model_folder import CARD, SELECTION, ModelCard
-from lookalike.storage import migrations, vectors
+from lookalike.storage import migrations, regions, vectors
 from lookalike.storage.catalog import READ_BATCH
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -109,7 +109,8 @@ def _write_parts(
     failpoint("storage.shrink.begin")
     card = _write_model(source.model, target.model, shrinking)
     failpoint("storage.shrink.model")
-    _write_catalog(source.catalog, target.catalog, shrinking.selection)
+    dim = manifest.descriptors[CONTENT].dim
+    _write_catalog(source.catalog, target.catalog, shrinking.selection, dim)
     failpoint("storage.shrink.catalog")
     spec = replace(manifest.descriptors[CONTENT], dim=shrinking.selection.dims)
     return replace(
@@ -130,13 +131,14 @@ def _write_model(source: Path, target: Path, shrinking: Shrinking) -> ModelCard:
     return card
 
 
-def _write_catalog(source: Path, target: Path, selection: Selection) -> None:
+def _write_catalog(source: Path, target: Path, selection: Selection, dim: int) -> None:
     with closing(migrations.open_current(source, writable=False)) as opened:
         opened.copy_to(target)
     failpoint("storage.shrink.copied")
     with closing(migrations.open_current(target, writable=True)) as copy:
         with copy.writing() as connection:
             vectors.replace_all(connection, CONTENT, selection.dims, selection.apply, READ_BATCH)
+            regions.replace_content(connection, dim, selection.apply)
         failpoint("storage.shrink.vectors")
         copy.compact()
     sync_file(target)

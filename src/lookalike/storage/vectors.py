@@ -8,7 +8,7 @@ that has got into the row of another image.
 import re
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -43,7 +43,7 @@ def create_table(connection: sqlite3.Connection, descriptor: str, dim: int) -> N
         )
     if dim < 1:
         raise UsageError(f"descriptor {descriptor} has dimension {dim}; at least 1 is needed")
-    connection.execute("INSERT INTO descriptors VALUES (?, ?)", (descriptor, dim))
+    connection.execute("INSERT INTO descriptors (name, dim) VALUES (?, ?)", (descriptor, dim))
     connection.execute(
         f"""CREATE TABLE {_table(descriptor)} (
             image_id INTEGER PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
@@ -60,27 +60,87 @@ def delete_strays(connection: sqlite3.Connection, descriptor: str) -> None:
     )
 
 
+def drop_table(connection: sqlite3.Connection, descriptor: str) -> None:
+    """Forget a descriptor and all its vectors."""
+    connection.execute("DELETE FROM descriptors WHERE name = ?", (descriptor,))
+    connection.execute(f"DROP TABLE {_table(descriptor)}")
+
+
+def delete(connection: sqlite3.Connection, descriptor: str, image_ids: Iterable[int]) -> None:
+    """Delete the vectors of images, which stay."""
+    connection.executemany(
+        f"DELETE FROM {_table(descriptor)} WHERE image_id = ?", ((id_,) for id_ in image_ids)
+    )
+
+
+def count(connection: sqlite3.Connection, descriptor: str) -> int:
+    """Return how many images have a vector."""
+    (n,) = connection.execute(f"SELECT count(*) FROM {_table(descriptor)}").fetchone()
+    return int(n)
+
+
+def lacking(descriptor: str) -> str:
+    """Return the SQL condition that an image, of a table `images`, has no vector."""
+    return f"NOT EXISTS (SELECT 1 FROM {_table(descriptor)} WHERE image_id = images.id)"
+
+
 def descriptor_of(table: str) -> str | None:
     """Return the descriptor whose vectors lie in `table`; `None` for other tables."""
     return table.removeprefix(_PREFIX) if table.startswith(_PREFIX) else None
 
 
-def damaged(rows: Sequence[StoredRow], descriptor: str, dim: int) -> list[int]:
-    """Return the image ids of those rows that are missing, changed or not finite."""
+def damaged(
+    rows: Sequence[StoredRow], descriptor: str, dim: int, *, may_lack: bool = False
+) -> list[int]:
+    """Return the image ids of those rows that are changed, not finite or, if they must not, lack.
+
+    Args:
+        rows: As read.
+        descriptor: Whose.
+        dim: Length of its vectors.
+        may_lack: Whether images may have no vector.
+    """
     seed = zlib.crc32(descriptor.encode())
-    return [row[0] for row in rows if not is_intact(row, seed, dim) or not _is_finite(row)]
+    looked_at = [row for row in rows if not (may_lack and is_lacking(row))]
+    return [row[0] for row in looked_at if not is_intact(row, seed, dim) or not _is_finite(row)]
 
 
-def pack(images: Sequence[NewImage], descriptors: Mapping[str, int]) -> dict[str, list[Row]]:
+def is_lacking(row: StoredRow) -> bool:
+    """Tell whether an image has no vector at all."""
+    return row[2] is None and row[3] is None
+
+
+def pack(
+    images: Sequence[NewImage], descriptors: Mapping[str, int], chosen: Collection[str] = ()
+) -> dict[str, list[Row]]:
     """Check the embeddings of `images` and return the rows to store, for each descriptor.
+
+    Args:
+        images: With their embeddings.
+        descriptors: The catalog's, with their dimensions.
+        chosen: Those of them that an image may lack.
 
     Raises:
         MismatchError: If an image has other descriptors than the catalog, or other dimensions.
         UsageError: If a value is not finite.
     """
     for image in images:
-        _check_dimensions(image, descriptors)
-    return {name: _packed(images, name) for name in descriptors}
+        _check_dimensions(image, descriptors, chosen)
+    return {
+        name: _packed([image for image in images if name in image.embeddings], name)
+        for name in descriptors
+    }
+
+
+def checked_rows(hashes: Sequence[bytes], vectors: Embeddings, descriptor: str) -> list[Row]:
+    """Return rows to store of images by their content hash.
+
+    Raises:
+        UsageError: If a value is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise UsageError(f"a {descriptor} embedding holds values that are not finite")
+    return _checked_rows(hashes, vectors, descriptor)
 
 
 def insert(connection: sqlite3.Connection, descriptor: str, rows: Iterable[Row]) -> None:
@@ -181,9 +241,11 @@ def _is_finite(row: StoredRow) -> bool:
     return bool(np.isfinite(np.frombuffer(row[2] or b"", _LITTLE)).all())
 
 
-def _check_dimensions(image: NewImage, descriptors: Mapping[str, int]) -> None:
+def _check_dimensions(
+    image: NewImage, descriptors: Mapping[str, int], chosen: Collection[str]
+) -> None:
     found = {name: len(vector) for name, vector in image.embeddings.items()}
-    if found != descriptors:
+    if found | {name: descriptors[name] for name in chosen if name not in found} != descriptors:
         raise MismatchError(
             f"image {image.hash.hex()} has embeddings {_listed(found)}, the collection holds "
             f"{_listed(descriptors)}; use the model that it was made with"

@@ -5,13 +5,13 @@ images that may just have lost their last file.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.scanning import display_path
-from lookalike.storage import reading, vectors
+from lookalike.storage import annotations, descriptions, duplicates, reading, vectors, words
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.records import Batch, FileRecord, NewImage
 
@@ -55,10 +55,15 @@ def begin_run(connection: sqlite3.Connection, now: float) -> int:
     return int(run or 0)
 
 
-def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str, int]) -> None:
+def store(
+    connection: sqlite3.Connection,
+    batch: Batch,
+    descriptors: Mapping[str, int],
+    chosen: Collection[str] = (),
+) -> None:
     """Store a batch and tick off its files; see `Catalog.commit`."""
     images = list({image.hash: image for image in batch.images}.values())
-    packed = vectors.pack(images, descriptors)
+    packed = vectors.pack(images, descriptors, chosen)
     revision = next_revision(connection)
     failpoint("storage.commit.begin")
     new = _insert_images(connection, images)
@@ -66,11 +71,20 @@ def store(connection: sqlite3.Connection, batch: Batch, descriptors: Mapping[str
     for name, rows in packed.items():
         vectors.insert(connection, name, [row for row in rows if row[0] in new])
     _insert_labels(connection, [image for image in new.values() if image.labels])
+    annotations.restore(connection, list(new))
+    duplicates.insert(
+        connection,
+        ((hash_, image.fingerprint) for hash_, image in new.items() if image.fingerprint),
+    )
     failpoint("storage.commit.embeddings")
     _note_loose(connection, [file.path for file in batch.files])
     n_changed = _upsert_files(connection, batch.files)
     _check_held(connection, new)
     failpoint("storage.commit.files")
+    descriptions.store_details(connection, batch.details)
+    held = [file.hash for file in batch.files if file.hash is not None]
+    descriptions.materialize(connection, held)
+    failpoint("storage.commit.words")
     n_changed += delete_loose(connection, revision)
     if new or n_changed:
         set_revision(connection, revision)
@@ -143,10 +157,12 @@ def forget_images(connection: sqlite3.Connection, image_ids: Sequence[int], reas
 
 def delete_loose(connection: sqlite3.Connection, revision: int) -> int:
     """Delete those of the `loose` images that no file holds any more; return how many."""
-    connection.execute(
+    kept = connection.execute(
         "DELETE FROM loose WHERE image_id IN (SELECT image_id FROM files "
-        "WHERE image_id IS NOT NULL AND image_id IN (SELECT image_id FROM loose))"
-    )
+        "WHERE image_id IS NOT NULL AND image_id IN (SELECT image_id FROM loose)) "
+        "RETURNING image_id"
+    ).fetchall()
+    words.refresh(connection, [image_id for (image_id,) in kept])
     connection.execute(
         "INSERT OR REPLACE INTO deletions SELECT image_id, ? FROM loose", (revision,)
     )

@@ -1,4 +1,4 @@
-"""Figure 4: clusters as a picture, one row for each."""
+"""Clusters as a picture, one row for each, as in Figure 4 of the paper."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ def draw_montage(found: Mapping[str, Any], picture: Picture, title: str, subtitl
 
     Args:
         found: `clusters`, each with `size`, `labels` (name, share in the cluster, share in the
-            gallery) and `nearest`, ids of pictures.
+            gallery), `nearest`, ids of pictures, and perhaps `title` in place of the size.
         picture: Gives the pixels of an id.
         title: Headline.
         subtitle: A line beneath.
@@ -48,7 +48,8 @@ def draw_montage(found: Mapping[str, Any], picture: Picture, title: str, subtitl
 
 def _describe(canvas: Image.Image, cluster: Mapping[str, Any], y: int) -> None:
     width = _TEXT - 20
-    write_line(canvas, (_MARGIN, y + 4), f"{cluster['size']} pictures", 17, INK, width)
+    title = cluster.get("title", f"{cluster['size']} pictures")
+    write_line(canvas, (_MARGIN, y + 4), title, 17, INK, width)
     for line, (name, own, everywhere) in enumerate(cluster["labels"]):
         text = f"{name} {_percent(own)} (of all {_percent(everywhere)})"
         write_line(canvas, (_MARGIN, y + 28 + 19 * line), text, 14, FADED, width)
