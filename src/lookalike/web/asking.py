@@ -2,17 +2,22 @@
 
 | parameter | meaning |
 |---|---|
-| `like`, `unlike` | an image by its id, or `up.TOKEN` for a picture that was sent; repeatable |
-| `text` | words for what is to be seen, compared with pictures; repeatable |
-| `q` | words of captions and names, and filters such as `width:>1000` |
+| `like`, `unlike` | an image by its id, or `up.TOKEN` for a picture that was sent; repeatable; a part |
+| | of it by a box in its pixels: `17@40,20,100,80` |
+| `q` | words for what is to be seen or is said of pictures, and filters such as `width:>1000` |
+| `round` | marks of one round, `17,18,-5`; repeatable |
 | `map` | a painted layout, see `layout.js` |
 | `box` | a labeled box, `person@0.1,0.2,0.3,0.9`; repeatable |
+| `colors` | colors with percentages, `#3060c0:40,#d02010:10` |
+| `cells` | painted colors: 8 × 8 of `rrggbb` or `-`, divided by dots |
+| `sketch`, `texture`, `shape` | a drawing that was sent, `up.TOKEN` |
 | `w` | weight of a part, `content:2`; repeatable |
 | `cut`, `least`, `sort`, `hide` | which hits are shown and in which order |
 """
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +30,10 @@ from django.http import QueryDict
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.model_folder import ModelCard
+from lookalike.search.colors import CELLS, ColorShares
+from lookalike.search.drawings import Drawing
 from lookalike.search.examples import example_to_json
+from lookalike.search.filters import parse_filter
 from lookalike.search.layouts import PaintedMap, read_boxes
 from lookalike.search.queries import Example, IdExample, PixelsExample, Query
 from lookalike.web import uploads
@@ -35,8 +43,10 @@ UPLOAD: Final = "up."
 MOST_EXAMPLES: Final = 50
 MOST_CHARACTERS: Final = 500
 MOST_HITS: Final = 1000
+_IS_ID: Final = re.compile(r"[0-9]{1,18}")
 _MOST_PAINTED: Final = 1 << 16
-_PLAIN: Final = ("q", "map", "cut", "least", "sort", "hide")
+_DRAWN: Final = ("sketch", "texture", "shape")
+_PLAIN: Final = ("q", "map", "colors", "cells", *_DRAWN, "cut", "least", "sort", "hide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +56,15 @@ class Asked:
     Attributes:
         likes: Images by id, or uploads, that hits should be like.
         unlikes: … and should not be like.
-        texts: Words for what is to be seen.
-        q: Words of captions and names, and filters.
+        q: Words and filters.
+        rounds: Marks of hits, a round each.
         map: A painted layout, packed.
         boxes: Labeled boxes.
+        colors: Colors with percentages.
+        cells: Painted colors.
+        sketch: A line drawing that was sent.
+        texture: A swatch that was sent.
+        shape: A filled shape that was sent.
         weights: Weight of each part that was moved.
         cut: `auto` leaves out hits behind the knee.
         least: Hits with a lower score are left out.
@@ -59,10 +74,15 @@ class Asked:
 
     likes: tuple[str, ...] = ()
     unlikes: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
     q: str = ""
+    rounds: tuple[str, ...] = ()
     map: str = ""
     boxes: tuple[str, ...] = ()
+    colors: str = ""
+    cells: str = ""
+    sketch: str = ""
+    texture: str = ""
+    shape: str = ""
     weights: tuple[tuple[str, float], ...] = ()
     cut: str = ""
     least: str = ""
@@ -76,32 +96,32 @@ class Asked:
         Raises:
             UsageError: If it asks for too much, or for something that makes no sense.
         """
-        texts = tuple(text.strip() for text in parameters.getlist("text") if text.strip())
         plain = {name: parameters.get(name, "").strip() for name in _PLAIN}
-        if any(len(text) > MOST_CHARACTERS for text in (*texts, plain["q"])):
+        if len(plain["q"]) > MOST_CHARACTERS:
             raise UsageError(f"the words are too long; {MOST_CHARACTERS} characters suffice")
         asked = cls(
             likes=_examples(parameters.getlist("like")),
             unlikes=_examples(parameters.getlist("unlike")),
-            texts=texts,
+            rounds=tuple(parameters.getlist("round")),
             boxes=tuple(parameters.getlist("box")),
             weights=tuple(_weight(text) for text in parameters.getlist("w")),
             **plain,
         )
-        if sum(map(len, (asked.likes, asked.unlikes, texts, asked.boxes))) > MOST_EXAMPLES:
+        if sum(map(len, (asked.likes, asked.unlikes, asked.rounds, asked.boxes))) > MOST_EXAMPLES:
             raise UsageError(f"a search takes {MOST_EXAMPLES} examples at most; take some away")
         return asked
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked."""
-        return not any((self.likes, self.unlikes, self.texts, self.q, self.map, self.boxes))
+        asks = ("likes", "unlikes", "q", "rounds", "map", "boxes", "colors", "cells", *_DRAWN)
+        return not any(getattr(self, name) for name in asks)
 
     def to_address(self) -> str:
         """Return the parameters that ask for the same."""
         parameters = [("like", each) for each in self.likes]
         parameters += [("unlike", each) for each in self.unlikes]
-        parameters += [("text", each) for each in self.texts]
+        parameters += [("round", each) for each in self.rounds]
         parameters += [("box", each) for each in self.boxes]
         parameters += [(name, value) for name in _PLAIN if (value := getattr(self, name))]
         parameters += [("w", f"{name}:{weight:g}") for name, weight in self.weights]
@@ -113,8 +133,11 @@ class Asked:
             self,
             likes=tuple(each for each in self.likes if each != example),
             unlikes=tuple(each for each in self.unlikes if each != example),
-            texts=tuple(each for each in self.texts if each != example),
         )
+
+    def without_last_round(self) -> "Asked":
+        """Return the same before the last marks were made."""
+        return replace(self, rounds=self.rounds[:-1])
 
     def liking(self, example: str) -> "Asked":
         """Return the same with one more liked example."""
@@ -132,17 +155,22 @@ class Asked:
         Raises:
             UsageError: If an upload has expired or the query makes no sense.
         """
-        return query_from_json(self.to_json(collection.card), user)
+        return query_from_json(self.to_json(collection.card, user), user)
 
-    def to_json(self, card: ModelCard) -> dict[str, Any]:
+    def to_json(self, card: ModelCard, user: User) -> dict[str, Any]:
         """Return the query as REST takes it: uploads by their tokens."""
         liked = [_example_json(each) for each in self.likes]
-        liked += [{"text": text} for text in self.texts]
+        if card.has_text and self.q and (words := parse_filter(self.q).words):
+            liked.append({"text": words})
         content: dict[str, Any] = {
             "positives": liked,
             "negatives": [_example_json(each) for each in self.unlikes],
-            "words": self.q,
+            "filter": self.q,
+            "feedback": {"rounds": [_round(each) for each in self.rounds]} if self.rounds else None,
             "layout": self._layout(card),
+            "colors": ColorShares.of(self.colors).to_json() if self.colors else None,
+            "painted_colors": _painted_colors(self.cells) if self.cells else None,
+            **{name: _drawing(getattr(self, name), user) for name in _DRAWN},
             "weights": dict(self.weights),
             "cut": self.cut,
             "min_score": _number(self.least) if self.least else None,
@@ -202,9 +230,33 @@ def _painted(text: str, card: ModelCard) -> PaintedMap:
 
 
 def _example_json(example: str) -> dict[str, Any]:
-    if example.startswith(UPLOAD):
-        return {"upload": example.removeprefix(UPLOAD)}
-    return {"id": int(example)}
+    name, _, box = example.partition("@")
+    content: dict[str, Any] = (
+        {"upload": name.removeprefix(UPLOAD)} if name.startswith(UPLOAD) else {"id": int(name)}
+    )
+    if box:
+        content["box"] = [_number(side) for side in box.split(",")]
+    return content
+
+
+def _round(text: str) -> dict[str, int]:
+    """Read marks such as `17,18,-5`: liked ones, and disliked ones with a minus."""
+    marks = [each.strip() for each in text.split(",") if each.strip()]
+    if not marks or any(not _IS_ID.fullmatch(each.removeprefix("-")) for each in marks):
+        raise UsageError(f"{text[:40]!r} is no round of marks, such as 17,18,-5")
+    return {each.removeprefix("-"): -1 if each.startswith("-") else 1 for each in marks}
+
+
+def _painted_colors(text: str) -> list[list[str | None]]:
+    cells = [None if cell == "-" else f"#{cell}" for cell in text.split(".")]
+    return [cells[at : at + CELLS] for at in range(0, len(cells), CELLS)]
+
+
+def _drawing(example: str, user: User) -> dict[str, str] | None:
+    if not example:
+        return None
+    picture = uploads.find(user, example.removeprefix(UPLOAD))
+    return Drawing.of(uploads.pixels_of(picture)).to_json()
 
 
 def _reader(user: User) -> Callable[[str], Example]:
@@ -219,8 +271,8 @@ def _reader(user: User) -> Callable[[str], Example]:
 
 def _examples(given: Iterable[str]) -> tuple[str, ...]:
     for example in given:
-        is_upload = example.startswith(UPLOAD)
-        if not is_upload and not (example.isascii() and example.isdigit() and len(example) < 19):
+        name, _, _ = example.partition("@")
+        if not name.startswith(UPLOAD) and not _IS_ID.fullmatch(name):
             raise UsageError(f"{example[:40]!r} is no image of this collection; give its number")
     return tuple(dict.fromkeys(given))
 

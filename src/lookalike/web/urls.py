@@ -18,6 +18,7 @@ urlpatterns = [
     path("audit/", accounts.audit, name="audit"),
     path("collections/", collections.collections, name="collections"),
     path("c/<slug:slug>/", searching.search, name="search"),
+    path("c/<slug:slug>/suggest/", searching.suggest, name="suggest"),
     path("c/<slug:slug>/details/", collections.details, name="details"),
     path("c/<slug:slug>/index/", collections.index, name="index"),
     path("c/<slug:slug>/share/", collections.share, name="share"),

@@ -3,18 +3,21 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
-from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.collection import Collection
 from lookalike.model_folder import ModelCard
-from lookalike.web import results
+from lookalike.web import results, uploads
 from lookalike.web.access import person, with_collection
-from lookalike.web.asking import UPLOAD, Asked
-from lookalike.web.galleries import open_collections
-from lookalike.web.models import HostedCollection, Job, JobState, Role
+from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked
+from lookalike.web.completing import completions
+from lookalike.web.galleries import image_record, open_collections
+from lookalike.web.models import HostedCollection, Job, JobState, Role, User
+from lookalike.weighing import DEFAULT_WEIGHTS
 
+HANDLES = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
 N_WELCOME = 60
 """Pictures shown while nothing is asked."""
 
@@ -43,8 +46,12 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
         **_place(request, hosted, running),
         "asked": asked,
         "sliders": _sliders(collection, asked),
-        "examples": _examples(asked),
-        "knows_words": collection.card.has_text,
+        "examples": _examples(person(request), collection, asked),
+        "has_colors": {"color", "color_layout"} <= collection.catalog.descriptors.keys(),
+        "has_shape": "shape" in collection.catalog.descriptors,
+        "handles": HANDLES,
+        "before_round": asked.without_last_round().to_address(),
+        "n_rounds": len(asked.rounds),
         "has_layout": collection.card.has_layout,
         "card": collection.card,
         "labels": _labels(collection.card),
@@ -90,17 +97,29 @@ def _sliders(collection: Collection, asked: Asked) -> list[dict[str, Any]]:
     ]
 
 
-def _examples(asked: Asked) -> list[dict[str, Any]]:
+def _examples(user: User, collection: Collection, asked: Asked) -> list[dict[str, Any]]:
     signed = [(each, "plus") for each in asked.likes] + [(each, "minus") for each in asked.unlikes]
-    return [
-        {
-            "example": example,
-            "sign": sign,
-            "is_upload": example.startswith(UPLOAD),
-            "token": example.removeprefix(UPLOAD),
-        }
-        for example, sign in signed
-    ]
+    return [_shown_example(user, collection, *each) for each in signed]
+
+
+def _shown_example(user: User, collection: Collection, example: str, sign: str) -> dict[str, Any]:
+    name, _, box = example.partition("@")
+    if name.startswith(UPLOAD):
+        sent = uploads.find(user, name.removeprefix(UPLOAD))
+        width, height = sent.width, sent.height
+    else:
+        record = image_record(collection, int(name))
+        width, height = (record.width, record.height) if record else (0, 0)
+    return {
+        "width": width,
+        "height": height,
+        "example": example,
+        "sign": sign,
+        "is_upload": name.startswith(UPLOAD),
+        "token": name.removeprefix(UPLOAD),
+        "name": name,
+        "box": box,
+    }
 
 
 def _labels(card: ModelCard) -> list[dict[str, Any]]:
@@ -110,3 +129,14 @@ def _labels(card: ModelCard) -> list[dict[str, Any]]:
     colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in card.palette]
     names = [*enumerate(card.classes, start=1), (0, "background")]
     return [{"value": value, "name": name, "color": colors[value]} for value, name in names]
+
+
+@require_GET
+@with_collection()
+def suggest(request: HttpRequest, hosted: HostedCollection) -> JsonResponse:
+    """Complete the last word of a search: keys of filters, and labels of the collection."""
+    text = request.GET.get("q", "")[:MOST_CHARACTERS]
+    start, _, last = text.rpartition(" ")
+    found = completions(open_collections.get(hosted), last) if hosted.exists and last else []
+    before = f"{start} " if start else ""
+    return JsonResponse({"suggestions": [before + each for each in found]})

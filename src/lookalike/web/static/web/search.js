@@ -1,8 +1,11 @@
 // @ts-check
 // The search page: a picture that is dropped, pasted or chosen becomes an example; sliders search
 // again after a moment; the layout of each hit can be laid over it.
+import { ColorGrid, ColorShares } from "./colors.js";
+import { CropDialog } from "./crop.js";
 import { LayoutCanvas } from "./layout.js";
 import { say } from "./page.js";
+import { SketchPad } from "./sketch.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
 const drop = /** @type {HTMLElement} */ (document.getElementById("drop"));
@@ -12,7 +15,7 @@ const picker = /** @type {HTMLInputElement} */ (document.getElementById("pick"))
 function ask(example) {
   const asked = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
-    if (typeof value === "string" && value && !/^(paint|box)-/.test(name)) asked.append(name, value);
+    if (typeof value === "string" && value && value !== "0" && !/^(paint|box|color|pen)-/.test(name)) asked.append(name, value);
   }
   if (example) asked.append("like", example);
   for (const slider of weightSliders()) {
@@ -25,19 +28,26 @@ function weightSliders() {
   return /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("[data-weight]"));
 }
 
+/** Send a picture; gives what it is called from now on. @param {Blob} picture @param {string} name */
+async function send(picture, name) {
+  const body = new FormData();
+  body.append("picture", picture, name);
+  const token = document.body.getAttribute("hx-headers:inherited") || "{}";
+  try {
+    const answer = await fetch(String(form.dataset.upload), { method: "POST", body, headers: JSON.parse(token) });
+    const content = await answer.json();
+    if (answer.ok) return String(content.example);
+    say(content.error || "The picture could not be read.");
+  } catch { say("The picture could not be sent; is the server still there?"); }
+  return null;
+}
+
 /** Send a picture and search with it. @param {File} file */
 async function submitPicture(file) {
   if (!file.type.startsWith("image/")) { say(`${file.name || "That"} is no picture.`); return; }
   say("Looking at the picture …");
-  const body = new FormData();
-  body.append("picture", file);
-  const token = /** @type {HTMLElement} */ (document.body).getAttribute("hx-headers:inherited") || "{}";
-  try {
-    const answer = await fetch(String(form.dataset.upload), { method: "POST", body, headers: JSON.parse(token) });
-    const content = await answer.json();
-    if (!answer.ok) { say(content.error || "The picture could not be read."); return; }
-    location.search = ask(content.example).toString();
-  } catch { say("The picture could not be sent; is the server still there?"); }
+  const example = await send(file, file.name || "picture");
+  if (example) location.search = ask(example).toString();
 }
 
 picker.addEventListener("change", () => { if (picker.files?.[0]) submitPicture(picker.files[0]); });
@@ -76,7 +86,12 @@ for (const slider of weightSliders()) {
     soon();
   });
 }
-for (const each of form.querySelectorAll("[data-again]")) each.addEventListener("change", soon);
+for (const each of form.querySelectorAll("[data-again]")) {
+  each.addEventListener("input", () => {
+    if (each.nextElementSibling instanceof HTMLOutputElement) each.nextElementSibling.textContent = /** @type {HTMLInputElement} */ (each).value;
+    soon();
+  });
+}
 
 let running = new AbortController();
 /** Search again in place; the address follows. */
@@ -111,6 +126,88 @@ if (easel) {
   if (painted.value) canvas.read(painted.value);
 }
 
+const colors = document.getElementById("panel-colors");
+if (colors) {
+  const shares = /** @type {HTMLInputElement} */ (colors.querySelector("[name=colors]"));
+  const listed = new ColorShares(/** @type {HTMLElement} */ (colors.querySelector(".shares")), (text) => { shares.value = text; soon(); });
+  if (shares.value) listed.read(shares.value);
+  const cells = /** @type {HTMLInputElement} */ (colors.querySelector("[name=cells]"));
+  const grid = new ColorGrid(/** @type {HTMLElement} */ (colors.querySelector(".where")), (text) => { cells.value = text; soon(); });
+  if (cells.value) grid.read(cells.value);
+}
+
+const pad = document.getElementById("panel-sketch");
+if (pad) {
+  const drawn = /** @type {HTMLInputElement} */ (pad.querySelector("[name=sketch]"));
+  const take = async (/** @type {Blob | null} */ picture) => {
+    drawn.value = picture ? await send(picture, "sketch.png") ?? "" : "";
+    soon();
+  };
+  new SketchPad(pad, take);
+  const chosen = /** @type {HTMLInputElement} */ (pad.querySelector("#pick-sketch"));
+  chosen.addEventListener("change", () => { if (chosen.files?.[0]) take(chosen.files[0]); });
+}
+
+const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("crop"));
+let cropped = /** @type {HTMLElement | null} */ (null);
+const crop = new CropDialog(dialog, (box) => {
+  const input = cropped?.parentElement?.querySelector("input");
+  if (!input || !cropped) return;
+  input.value = box ? `${cropped.dataset.crop}@${box.x},${box.y},${box.width},${box.height}` : String(cropped.dataset.crop);
+  location.search = ask().toString();
+});
+for (const each of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-crop]"))) {
+  each.addEventListener("click", () => {
+    cropped = each;
+    const [x, y, width, height] = (each.dataset.box || "").split(",").map(Number);
+    const size = { width: Number(each.dataset.width), height: Number(each.dataset.height) };
+    crop.open(String(each.dataset.address), size, each.dataset.box ? { x, y, width, height } : null);
+  });
+}
+
+const marked = /** @type {HTMLElement} */ (document.getElementById("marked"));
+/** Marks that were not sent yet: id to 1 or -1. @type {Map<string, number>} */
+const marks = new Map();
+function showMarks() {
+  const liked = [...marks.values()].filter((mark) => mark > 0).length;
+  marked.hidden = marks.size === 0;
+  const text = marked.querySelector("span");
+  if (text) text.textContent = `${liked} liked, ${marks.size - liked} disliked`;
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-mark]"))) {
+    button.setAttribute("aria-pressed", String(marks.get(String(button.dataset.id)) === Number(button.dataset.mark)));
+  }
+}
+document.addEventListener("click", (event) => {
+  const button = /** @type {HTMLElement} */ (event.target).closest?.("[data-mark]");
+  if (!(button instanceof HTMLElement)) return;
+  const id = String(button.dataset.id), mark = Number(button.dataset.mark);
+  if (marks.get(id) === mark) marks.delete(id); else marks.set(id, mark);
+  showMarks();
+});
+marked.querySelector("[data-forget]")?.addEventListener("click", () => { marks.clear(); showMarks(); });
+marked.querySelector("[data-refine]")?.addEventListener("click", () => {
+  const asked = ask();
+  asked.append("round", [...marks].map(([id, mark]) => (mark < 0 ? `-${id}` : id)).join(","));
+  location.search = asked.toString();
+});
+document.addEventListener("keydown", (event) => {
+  const hit = document.activeElement?.closest(".hit");
+  if (!hit || !["l", "d"].includes(event.key) || event.ctrlKey || event.metaKey) return;
+  /** @type {HTMLElement | null} */ (hit.querySelector(`[data-mark="${event.key === "l" ? 1 : -1}"]`))?.click();
+});
+
+const words = /** @type {HTMLInputElement} */ (document.getElementById("words"));
+let typing = 0;
+words.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = window.setTimeout(async () => {
+    const answer = await fetch(`${form.dataset.suggest}?q=${encodeURIComponent(words.value)}`);
+    const found = answer.ok ? (await answer.json()).suggestions : [];
+    const list = document.getElementById("suggestions");
+    list?.replaceChildren(...found.map((/** @type {string} */ text) => { const option = document.createElement("option"); option.value = text; return option; }));
+  }, 120);
+});
+
 const layouts = /** @type {HTMLInputElement | null} */ (document.getElementById("show-layout"));
 function showLayouts() {
   for (const image of /** @type {NodeListOf<HTMLImageElement>} */ (document.querySelectorAll(".picture .layout"))) {
@@ -125,6 +222,6 @@ document.addEventListener("htmx:after:swap", showLayouts);
 document.addEventListener("keydown", (event) => {
   if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    (document.getElementById("words") || picker).focus();
+    words.focus();
   }
 });
