@@ -338,6 +338,18 @@ def test_wrong_boxes_and_clauses_get_one_line(ask, words, message):
     assert "\n" not in found["error"]
 
 
+def test_a_saved_query_finds_its_files_from_anywhere(ask, place, tmp_path, monkeypatch):
+    words = ("search", "c.lookalike", "--image", "pictures/blue-a.png", "--box", "0,0,32,32")
+    clause = ("--clause", "color-of=pictures/green-a.png@0,96,32,32")
+    saved = str(tmp_path / "query.json")
+    code, asked = ask(*words, *clause, "--save", saved)
+    assert code == 0
+    monkeypatch.chdir(tmp_path)
+    code, again = ask("search", str(place / "c.lookalike"), "--query", saved)
+    assert code == 0
+    assert again["hits"] == asked["hits"]
+
+
 def test_status_and_index_tell_of_regions(ask, place):
     code, found = ask("index", "c.lookalike", "pictures", "--workers", "0", "--regions")
     assert code == 0

@@ -203,7 +203,7 @@ def show_status(content: Mapping[str, Any]) -> None:
     ]
     rows += [
         (f"lacking {name}", f"{n} images: the next `index` extracts it from their files")
-        for name, n in content["lacking"].items()
+        for name, n in content.get("lacking", {}).items()
         if n
     ]
     rows += [

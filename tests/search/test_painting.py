@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lookalike import Collection
-from lookalike.arrays import BACKGROUND, NO_ID, VOID
+from lookalike.arrays import BACKGROUND, NO_ID, VOID, normalize
 from lookalike.errors import ImageError, LookalikeError, UsageError
 from lookalike.search.layout_files import read_layout
 from lookalike.search.layouts import LabelBox, PaintedLayout, PaintedMap, class_value, read_boxes
@@ -62,6 +62,17 @@ def slow_overlap(target, probabilities):
     return math.fsum(shares) / len(shares)
 
 
+def slow_agreements(photos, target, ids, probabilities):
+    """Overlap and cosine of codes, the latter by the square of the painted share."""
+    weight = np.mean(target != VOID) ** 2
+    code = normalize(photos.model.encode_label_maps(target[None]))[0]
+    rows = normalize(photos.vectors(ids, "layout"))
+    return [
+        (slow_overlap(target, seen) + weight * float(row @ code)) / (1 + weight)
+        for seen, row in zip(probabilities, rows, strict=True)
+    ]
+
+
 def test_overlaps_are_those_of_a_loop_over_cells(rng):
     for _ in range(20):
         target = rng.choice([0, 1, 2, 3, VOID], (5, 5)).astype(np.uint8)
@@ -90,9 +101,9 @@ def test_what_is_not_painted_says_nothing(photos, maps):
     assert found(first)[0] == 10
     probabilities = photos.model.decode_codes(photos.vectors(found(first), "layout"))
     target = on_grid(layout, photos.card)
-    overlaps = [slow_overlap(target, one) for one in probabilities]
-    assert overlaps == sorted(overlaps, reverse=True)
-    assert overlaps[0] == pytest.approx(1, abs=1e-2)
+    agreements = slow_agreements(photos, target, found(first), probabilities)
+    assert agreements == sorted(agreements, reverse=True)
+    assert slow_overlap(target, probabilities[0]) == pytest.approx(1, abs=1e-2)
 
 
 def test_boxes_find_pictures_with_the_label_there(photos, maps):
@@ -130,12 +141,16 @@ def test_scores_are_the_rarity_of_such_an_overlap_of_two_pictures(photos):
     seen = photos.model.decode_codes(photos.vectors(found(hits), "layout"))
     pairs = []
     for at, own in enumerate(seen):
-        painted = np.where(target == VOID, VOID, own.argmax(axis=0))
-        pairs += [slow_overlap(painted, other) for j, other in enumerate(seen) if j != at]
-    for score, one in zip(hits.scores[0], seen, strict=True):
-        rarity = -math.log10(np.mean(np.array(pairs) >= slow_overlap(target, one) - 0.002))
-        # Where many pairs have the same overlap, none at all, scores between are interpolated.
-        assert abs(score - rarity) < (0.15 if rarity > 0.6 else 0.35) or rarity > 2
+        painted = np.where(target == VOID, VOID, own.argmax(axis=0)).astype(np.uint8)
+        agreements = slow_agreements(photos, painted, found(hits), seen)
+        pairs += agreements[:at] + agreements[at + 1 :]
+    own = slow_agreements(photos, target, found(hits), seen)
+    for score, one in zip(hits.scores[0], own, strict=True):
+        low, high = (
+            -math.log10(max(np.mean(np.array(pairs) >= one + shift), 1e-3))
+            for shift in (-0.002, 0.002)  # many pairs have the same agreement but for rounding
+        )
+        assert low - 0.15 < score < high + 0.15 or low > 2
 
 
 def test_what_is_in_no_picture_scores_next_to_nothing(tmp_path):

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, UInt8
 from numpy import ndarray
-from scipy.sparse import csr_array
 
 from lookalike.arrays import Embeddings, PixelBatch, normalize
 
@@ -78,8 +77,10 @@ def to_rgb(lab: Float[ndarray, "*items 3"]) -> UInt8[ndarray, "*items 3"]:
 
 
 @cache
-def _soft_bins() -> tuple[csr_array, Float64[ndarray, "bins 3"]]:
-    """Return the share of each of 32³ colors in each bin, and the bins' centers.
+def _soft_bins() -> tuple[
+    Int[ndarray, "colors 8"], Float64[ndarray, "colors 8"], Float64[ndarray, "bins 3"]
+]:
+    """Return the bins of each of 32³ colors, its share in each, and the bins' centers.
 
     Bins are the nodes of a grid in L*a*b*; a color is shared by the eight around it, the nearer
     the more. Nodes that no color of sRGB comes near are left out.
@@ -94,9 +95,7 @@ def _soft_bins() -> tuple[csr_array, Float64[ndarray, "bins 3"]]:
     flat = (nodes.reshape(-1, 3) + _SPAN // 2) @ np.array([_SPAN**2, _SPAN, 1])
     numbers, column = np.unique(flat, return_inverse=True)
     centers = np.stack(np.unravel_index(numbers, (_SPAN,) * 3), axis=1) - _SPAN // 2
-    row = np.repeat(np.arange(len(at)), 8)
-    shape = (len(at), len(centers))
-    return csr_array((shares.ravel(), (row, column.ravel())), shape), centers * step
+    return column.reshape(-1, 8), shares, centers * step
 
 
 @cache
@@ -121,7 +120,7 @@ def _coarse_colors(rgb: UInt8[ndarray, "*items 3"]) -> Int[ndarray, "*items"]:
 
 def bin_centers() -> Float64[ndarray, "bins 3"]:
     """Return the L*a*b* color in the middle of each bin of `color`."""
-    return _soft_bins()[1]
+    return _soft_bins()[2]
 
 
 def soft_shares(lab: Float64[ndarray, "colors 3"]) -> Float64[ndarray, "colors bins"]:
@@ -150,9 +149,14 @@ def color_rows(pixels: PixelBatch) -> Embeddings:
         Vision 7, 1991, is the histogram with hard bins; the roots are of A. Bhattacharyya, *On a
         Measure of Divergence between Two Statistical Populations*, 1943.
     """
-    counts = csr_array(color_counts(pixels).astype(np.float64))
-    shares = (counts @ _soft_bins()[0]).toarray()
-    return normalize(np.sqrt(shares))
+    return normalize(np.sqrt(np.stack([_bin_counts(counts) for counts in color_counts(pixels)])))
+
+
+def _bin_counts(counts: Int[ndarray, " colors"]) -> Float64[ndarray, " bins"]:
+    bins, shares, centers = _soft_bins()
+    there = np.flatnonzero(counts)
+    amounts = counts[there, None] * shares[there]
+    return np.bincount(bins[there].ravel(), weights=amounts.ravel(), minlength=len(centers))
 
 
 def shares_of(rows: Embeddings) -> Float64[ndarray, "items bins"]:

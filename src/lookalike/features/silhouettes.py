@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Complex128, Float32, Float64
 from numpy import ndarray
-from scipy import ndimage
 
 from lookalike.arrays import Embeddings, PixelBatch, Pixels
 from lookalike.errors import UsageError
@@ -53,6 +52,8 @@ def foreground(lab: Float32[ndarray, "side side 3"]) -> Bool[ndarray, "side side
         N. Otsu, *A Threshold Selection Method from Gray-Level Histograms*, IEEE Transactions on
         Systems, Man, and Cybernetics 9(1), 1979.
     """
+    from scipy import ndimage  # noqa: PLC0415 - a search need not wait for it
+
     distance = _distance(lab.reshape(-1, 3), _border_colors(lab)).reshape(lab.shape[:2])
     is_apart = distance > max(_otsu(distance), _LEAST_CONTRAST)
     parts, n_parts = ndimage.label(is_apart)
@@ -170,6 +171,8 @@ def drawn_mask(pixels: Pixels) -> Bool[ndarray, "height width"]:
     Raises:
         UsageError: If nothing is drawn.
     """
+    from scipy import ndimage  # noqa: PLC0415 - a search need not wait for it
+
     lab = to_lab(pixels).astype(np.float32)
     border = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
     distance = np.linalg.norm(lab - np.median(border, axis=0), axis=-1)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeAlias
 
 from lookalike.errors import UsageError
@@ -75,6 +75,12 @@ class Clause:
         given = (self.color_of, self.texture_of, self.content_of)
         return tuple(example for example in given if example is not None)
 
+    def with_examples(self, change: Callable[[ClauseExample], ClauseExample]) -> "Clause":
+        """Return the same clause with other pictures in the place of its own."""
+        given = {name: getattr(self, name) for name in _OF}
+        changed: dict[str, Any] = {name: each and change(each) for name, each in given.items()}
+        return replace(self, **changed)
+
     @classmethod
     def parse(cls, text: str) -> "Clause":
         """Read a clause as it is typed.
@@ -145,6 +151,10 @@ class Composition:
     def examples(self) -> tuple[ClauseExample, ...]:
         """All pictures that are named."""
         return tuple(example for clause in self.clauses for example in clause.examples)
+
+    def with_examples(self, change: Callable[[ClauseExample], ClauseExample]) -> "Composition":
+        """Return the same clauses with other pictures in the place of theirs."""
+        return Composition(tuple(clause.with_examples(change) for clause in self.clauses))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the composition as JSON knows it."""

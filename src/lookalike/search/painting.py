@@ -43,7 +43,7 @@ class Painting:
         context: The collection.
         target: The painting on the model's grid; void where nothing is painted.
         code: Its code, a unit row.
-        calibration: Turns overlaps into scores.
+        calibration: Turns agreements into scores.
         name: Of the part.
     """
 
@@ -61,13 +61,14 @@ class Painting:
         return Proposal(hits.ids[0][hits.ids[0] != NO_ID], probed, hits.is_exact)
 
     def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
-        """Return the rarity of each image's overlap, if its code is among the nearest of `ids`."""
+        """Return the rarity of each agreement; 0 for codes not among the nearest of `ids`."""
         scores = np.zeros(len(ids))
         shortlist = self._shortlist(ids)
         for start in range(0, len(shortlist), _DECODED_AT_ONCE):
             at = shortlist[start : start + _DECODED_AT_ONCE]
             overlaps = painted_overlap(self.target, decoded(self.context, ids[at]))
-            scores[at] = self.calibration.scores(overlaps)
+            nearness = self.context.index("layout").similarities(self.code, ids[at])[0]
+            scores[at] = self.calibration.scores(agreement(self.target, overlaps, nearness))
         return scores
 
     def _shortlist(self, ids: Ids) -> Int64[ndarray, " shortlisted"]:
@@ -88,7 +89,7 @@ def painting(query: Query, context: Context) -> list[Painting]:
     model = context.model()
     target = on_grid(query.layout, model.card)
     code = normalize(model.encode_label_maps(target[None]))
-    calibration = fit_similarities(_overlaps_of_pairs(target, _sample(context)))
+    calibration = fit_similarities(_agreements_of_pairs(target, context))
     return [Painting(context, target, code, calibration)]
 
 
@@ -155,34 +156,62 @@ def painted_overlap(
     return mean
 
 
+def agreement(
+    target: UInt8[ndarray, "grid grid"],
+    overlaps: Float64[ndarray, " items"],
+    nearness: Float32[ndarray, " items"],
+) -> Float64[ndarray, " items"]:
+    """Return how well images agree with a painting, by cells and by codes, at most 1.
+
+    With overlap `o`, cosine `c` of the codes and the painted share `s` of the cells it is
+
+        (o + s² c) / (1 + s²):
+
+    a code stands for a whole map, and tells more than blurred cells do if all is painted, but
+    little if most is open.
+
+    Example:
+        >>> whole = np.ones((2, 2), np.uint8)
+        >>> agreement(whole, np.array([0.5]), np.array([1.0], np.float32))
+        array([0.75])
+    """
+    weight = float((target != VOID).mean()) ** 2
+    mixed: ndarray = (overlaps + weight * nearness.astype(np.float64)) / (1 + weight)
+    return mixed
+
+
 def decoded(context: Context, ids: Ids) -> Float32[ndarray, "items values grid grid"]:
     """Return the label probabilities that the model saw in images."""
     return context.model().decode_codes(context.catalog.vectors(ids, "layout"))
 
 
-def _overlaps_of_pairs(
-    target: UInt8[ndarray, "grid grid"], sample: UInt8[ndarray, "items values grid grid"]
+def _agreements_of_pairs(
+    target: UInt8[ndarray, "grid grid"], context: Context
 ) -> Float64[ndarray, " pairs"]:
     """Return how well random images agree where anything is painted.
 
     The most probable labels of one image are the painting, and another image is compared with it:
     a score then says how many random pairs of pictures agree as well in these cells.
     """
+    ids, sample = _sample(context)
     n = len(sample)
     rng = np.random.default_rng(0)
     is_all = n * (n - 1) <= _PAIRS
     first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
-    overlaps = []
-    for at in first:
+    painted = np.where(target == VOID, VOID, sample[first].argmax(axis=1)).astype(np.uint8)
+    codes = normalize(context.model().encode_label_maps(painted))
+    rows = context.index("layout").vectors(ids)
+    found = [np.empty(0)]
+    for at, own, code in zip(first, painted, codes, strict=True):
         others = np.delete(np.arange(n), at)
         chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
-        own = np.where(target == VOID, VOID, sample[at].argmax(axis=0)).astype(np.uint8)
-        overlaps.append(painted_overlap(own, sample[chosen].astype(np.float32) / 255))
-    return np.concatenate([np.empty(0), *overlaps])
+        overlaps = painted_overlap(own, sample[chosen].astype(np.float32) / 255)
+        found.append(agreement(own, overlaps, np.vecdot(rows[chosen], code)))
+    return np.concatenate(found)
 
 
-def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
-    """Return label probabilities of random images, in 255ths, the same for all queries."""
+def _sample(context: Context) -> tuple[Ids, UInt8[ndarray, "items values grid grid"]]:
+    """Return random images and their label probabilities in 255ths, the same for all queries."""
     if "painting" not in context.kept:
         card = context.model().card
         of_one = (len(card.classes) + 1) * card.grid**2
@@ -193,9 +222,9 @@ def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
             np.rint(255 * decoded(context, chosen[start : start + _DECODED_AT_ONCE]))
             for start in range(0, len(chosen), _DECODED_AT_ONCE)
         ]
-        context.kept["painting"] = np.concatenate(parts).astype(np.uint8)
-    sample: UInt8[ndarray, "items values grid grid"] = context.kept["painting"]
-    return sample
+        context.kept["painting"] = chosen, np.concatenate(parts).astype(np.uint8)
+    ids, sample = context.kept["painting"]
+    return ids, sample
 
 
 def _cells(start: float, stop: float, grid: int) -> slice:

@@ -3,11 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lookalike.atomic import write_atomically
 from lookalike.errors import UsageError
-from lookalike.search.examples import Example, FileExample
+from lookalike.search.examples import FileExample, RegionExample
 from lookalike.search.queries import Query
 
 _MOST_BYTES: Final = 1 << 26
@@ -26,6 +26,7 @@ def save_query(query: Query, file: Path) -> None:
         query,
         positives=tuple(map(_anywhere, query.positives)),
         negatives=tuple(map(_anywhere, query.negatives)),
+        composition=query.composition and query.composition.with_examples(_anywhere),
     )
     text = json.dumps(anywhere.to_json(), indent=2, ensure_ascii=True)
     write_atomically(file, f"{text}\n".encode())
@@ -50,7 +51,10 @@ def read_query(file: Path) -> Query:
     return Query.from_json(content)
 
 
-def _anywhere(example: Example) -> Example:
+def _anywhere(example: Any) -> Any:
+    """Name a file by its whole path; the kind of example stays."""
     if isinstance(example, FileExample):
         return FileExample.of(Path(example.path).expanduser().absolute())
+    if isinstance(example, RegionExample):
+        return replace(example, example=_anywhere(example.example))
     return example
