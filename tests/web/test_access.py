@@ -34,6 +34,7 @@ ROUTES = {
     "audit": ("get", {}, STAFF),
     "collections": ("get", {}, SIGNED_IN),
     "search": ("get", COLLECTION, VIEWERS),
+    "suggest": ("get", COLLECTION, VIEWERS),
     "details": ("get", COLLECTION, EDITORS),
     "index": ("post", COLLECTION, EDITORS),
     "share": ("post", COLLECTION, OWNERS),

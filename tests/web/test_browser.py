@@ -176,14 +176,84 @@ def test_a_slider_ranks_anew_in_place_and_the_address_follows(page):
     assert hits_of(page) == after
 
 
-def test_less_like_this_is_a_negative_example_that_can_be_taken_back(page):
+def test_marks_steer_the_search_in_rounds_that_can_be_taken_back(page):
     ask_for_the_first(page)
-    page.get_by_label("Less like picture 1", exact=True).click()
-    page.wait_for_url("**unlike=*")
-    assert page.locator(".chip.minus").count() == 1
-    page.locator(".chip.minus .remove").click()
-    page.wait_for_url(lambda address: "unlike" not in address)
-    assert page.locator(".chip.minus").count() == 0
+    liked, disliked = hits_of(page)[0], hits_of(page)[5]
+    page.get_by_label("Like picture 1", exact=True).click()
+    page.locator(".hit").nth(5).locator("[data-mark]").first.focus()
+    page.keyboard.press("d")
+    assert page.locator("#marked span").inner_text() == "1 liked, 1 disliked"
+    page.locator("[data-refine]").click()
+    page.wait_for_url("**round=*")
+    page.locator(".score").first.wait_for()
+    assert not {liked, disliked} & set(hits_of(page))
+    page.get_by_text("Take the last one back").click()
+    page.wait_for_url(lambda address: "round" not in address)
+    assert hits_of(page)[0] == liked
+
+
+def test_a_part_of_a_picture_is_asked_with(page):
+    ask_for_the_first(page)
+    page.locator("[data-crop]").click()
+    box = page.locator("#crop [data-box]")
+    box.wait_for()
+    page.wait_for_timeout(200)
+    before = page.locator("#crop [data-side=width]").input_value()
+    handle = page.locator("#crop [data-handle=e]").bounding_box()
+    page.mouse.move(handle["x"] + 8, handle["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(handle["x"] - 30, handle["y"] + 8, steps=4)
+    page.mouse.up()
+    dragged = page.locator("#crop [data-side=width]").input_value()
+    assert int(dragged) < int(before)
+    box.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert int(page.locator("#crop [data-side=width]").input_value()) > int(dragged)
+    page.locator("#crop [data-part]").click()
+    page.wait_for_url("**like=*%40*")
+    page.locator(".score").first.wait_for()
+    assert page.locator(".chip .boxed").count() == 1
+
+
+def test_colors_are_asked_for_by_share_and_by_place(page):
+    page.get_by_role("button", name="Colors", exact=True).click()
+    page.get_by_role("button", name="Add a color").click()
+    page.wait_for_url("**colors=*")
+    cell = page.locator(".cells button").first
+    cell.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**cells=*")
+    page.locator(".score").first.wait_for()
+    names = page.locator(".hit").first.locator(".bars span").all_inner_texts()
+    assert names == ["colors", "painted_colors"]
+    page.reload()
+    assert page.locator(".cells button").nth(1).get_attribute("aria-label").endswith("#3060c0")
+
+
+def test_a_sketch_is_drawn_and_asked_for(page):
+    page.get_by_role("button", name="Sketch", exact=True).click()
+    box = page.locator("#panel-sketch canvas").bounding_box()
+    page.mouse.move(box["x"] + 40, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 180, steps=6)
+    page.mouse.up()
+    page.wait_for_url("**sketch=up.*")
+    page.locator(".score").first.wait_for()
+
+
+def test_words_and_filters_are_typed_with_suggestions(page):
+    page.locator("#words").fill("wid")
+    page.locator("#suggestions option[value='width:']").wait_for(state="attached")
+    page.locator("#words").fill("width:>10")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=width*")
+    page.locator(".hit").first.wait_for()
+    page.locator("#words").fill("width:>ten")
+    page.keyboard.press("Enter")
+    page.locator(".error").wait_for()
+    assert "at character" in page.locator(".error").inner_text()
+    page.complaints[:] = [each for each in page.complaints if "422" not in each]
 
 
 def test_the_layout_that_was_seen_lies_over_each_hit(page):
@@ -247,7 +317,7 @@ def test_all_of_it_works_without_a_mouse(page):
     page.keyboard.press("Enter")
     page.wait_for_url("**like=*")
     page.keyboard.press("Control+k")
-    assert page.evaluate("document.activeElement.id") == "pick"
+    assert page.evaluate("document.activeElement.id") == "words"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -154,7 +154,13 @@ def test_an_original_is_saved_and_never_shown(viewer, gallery):
         {"like": "3", "w": "content:nan"},
         {"like": "up.nothing"},
         {"like": "3", "cursor": "1.2:forged"},
-        {"text": "a dog"},
+        {"q": "width:>ten"},
+        {"round": "x"},
+        {"cells": "-.-"},
+        {"colors": "blue:140"},
+        {"like": "3@1,2,900,900"},
+        {"sketch": "up.nothing"},
+        {"map": "bm9uc2Vuc2U"},
     ],
 )
 def test_wrong_searches_are_answered_in_one_line(viewer, parameters):
@@ -179,3 +185,35 @@ def test_a_picture_sent_with_the_search_is_not_kept(viewer, gallery):
     assert response.json()["hits"][0]["id"] == 7
     assert not UploadedPicture.objects.exists()
     assert not list(uploads.ServerHome.from_environment().uploads.glob(".incoming*"))
+
+
+def test_words_marks_and_colors_in_an_address_are_what_they_are_in_python(viewer, gallery):
+    cells = ".".join(["ff0000"] * 8 + ["-"] * 56)
+    asked = {"q": "width:>10", "round": ["3,-5"], "colors": "red:40", "cells": cells}
+    response = viewer.get(reverse("search", args=["photos"]), asked)
+    query = {
+        "filter": "width:>10",
+        "feedback": {"rounds": [{"3": 1, "5": -1}]},
+        "colors": [["red", 40]],
+        "painted_colors": [["#ff0000"] * 8] + [[None] * 8] * 7,
+    }
+    with Collection.open(gallery) as collection:
+        found = collection.search(Query.from_json(query), N)
+    assert ids_in(response) == [each for each in found.ids[0].tolist() if each > 0]
+
+
+def test_a_part_of_a_picture_in_an_address_is_a_box_in_python(viewer, gallery):
+    response = viewer.get(reverse("search", args=["photos"]), {"like": "3@4,4,20,20"})
+    query = Query.from_json({"positives": [{"id": 3, "box": [4, 4, 20, 20]}]})
+    with Collection.open(gallery) as collection:
+        found = collection.search(query, N)
+    assert ids_in(response) == [each for each in found.ids[0].tolist() if each > 0]
+
+
+def test_a_drawing_is_sent_and_compared(viewer, gallery):
+    with Collection.open(gallery) as collection:
+        pixels = collection.picture(7)
+    sent = send(viewer, encoded(pixels)).json()
+    for name in ("sketch", "texture", "shape"):
+        response = viewer.get(reverse("search", args=["photos"]), {name: sent["example"]})
+        assert response.status_code == 200 or b"silhouette" in response.content

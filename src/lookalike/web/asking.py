@@ -2,8 +2,8 @@
 
 | parameter | meaning |
 |---|---|
-| `like`, `unlike` | an image by its id, or `up.TOKEN` for a picture that was sent; repeatable; a part |
-| | of it by a box in its pixels: `17@40,20,100,80` |
+| `like`, `unlike` | an image by its id, or `up.TOKEN` for a picture that was sent; repeatable; |
+| | of a part by a box in its pixels, `17@40,20,100,80` |
 | `q` | words for what is to be seen or is said of pictures, and filters such as `width:>1000` |
 | `round` | marks of one round, `17,18,-5`; repeatable |
 | `map` | a painted layout, see `layout.js` |
