@@ -166,6 +166,7 @@ def test_what_is_no_picture_is_told(page, tmp_path):
 def test_a_slider_ranks_anew_in_place_and_the_address_follows(page):
     ask_for_the_first(page)
     before = hits_of(page)
+    page.get_by_text("What counts").click()
     page.locator('[data-weight="content"]').fill("0")
     page.locator('[data-weight="layout"]').fill("3")
     page.wait_for_url("**w=*")
@@ -267,7 +268,7 @@ def test_the_layout_that_was_seen_lies_over_each_hit(page):
 def paint(page, label, x0, y0, x1, y1):
     page.locator(f'[data-name="{label}"]').click()
     page.locator("[name=paint-tool][value=box]").check()
-    box = page.locator(".easel canvas").bounding_box()
+    box = page.locator("#panel-layout canvas").bounding_box()
     page.mouse.move(box["x"] + x0 * box["width"], box["y"] + y0 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + x1 * box["width"], box["y"] + y1 * box["height"], steps=5)
@@ -283,17 +284,17 @@ def test_a_painted_layout_is_searched_for_and_is_a_link(page):
     page.reload()
     page.locator("canvas[aria-label='Painted: red']").wait_for()
     assert hits_of(page) == before
-    page.locator("[data-undo]").click()
-    page.locator("[data-clear]").click()
+    page.locator("#panel-layout [data-undo]").click()
+    page.locator("#panel-layout [data-clear]").click()
     page.wait_for_url(lambda address: "map=" not in address)
 
 
 def test_a_layout_is_painted_by_numbers_too(page):
     page.get_by_role("button", name="Layout", exact=True).click()
-    page.get_by_text("Without a mouse").click()
+    page.get_by_text("Without a mouse: add").click()
     page.locator("[data-add-box]").click()
     page.wait_for_url("**map=*")
-    assert page.locator("canvas").get_attribute("aria-label") == "Painted: red"
+    assert page.locator("#panel-layout canvas").get_attribute("aria-label") == "Painted: red"
 
 
 def test_one_picture_is_shown_with_what_was_seen_in_it(page):
