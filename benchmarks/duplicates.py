@@ -31,9 +31,9 @@ from PIL import Image
 
 from benchmarks.alterations import ALTERATIONS, mirrored_copy, png
 from lookalike import Collection, open_dataset
-from lookalike.deduplicating import find_duplicates
 from lookalike.images.files import content_hash
 from lookalike.images.perceptual_hash import fingerprint
+from lookalike.knowing.deduplicating import find_duplicates
 from lookalike.search.duplicates import DuplicateGroup, DuplicateOptions
 from lookalike.storage.records import Batch, FileRecord, NewImage
 

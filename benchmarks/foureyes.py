@@ -20,8 +20,8 @@ from numpy import ndarray
 
 from benchmarks.default_model import Gallery, measured_themes, open_gallery
 from lookalike.evaluation.statistics import estimate_mean, paired_difference
+from lookalike.knowing.proposing import Proposer
 from lookalike.models import default_model
-from lookalike.proposing import Proposer
 from lookalike.search.foureyes import Pool, Votes, propose, vote
 
 EXAMPLES, JUDGED, NEAREST = 5, 10, 60

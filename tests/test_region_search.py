@@ -15,7 +15,7 @@ from lookalike import Collection, FileExample, IdExample, PixelsExample, Query
 from lookalike.__main__ import run
 from lookalike.dimensions import Selection
 from lookalike.errors import ImageError, UsageError
-from lookalike.evaluation.contact_sheet import NOT_RELEVANT
+from lookalike.evaluation.pens import NOT_RELEVANT
 from lookalike.search.clauses import Clause, Composition
 from lookalike.search.queries import RegionExample
 from lookalike.storage.folder import open_folder
@@ -194,7 +194,7 @@ def test_content_of_a_box_can_be_a_clause(photos):
 @pytest.mark.parametrize("is_rebuilt", [True, False])
 def test_indexing_again_gives_regions_to_what_is_new_alone(copy, monkeypatch, is_rebuilt):
     if not is_rebuilt:  # new regions beside the index, deleted ones masked
-        monkeypatch.setattr("lookalike.region_shelf.TAIL_SHARE", 10)
+        monkeypatch.setattr("lookalike.shelves.regions.TAIL_SHARE", 10)
     pictures = copy / "pictures"
     shutil.copy(pictures / "blue-a.png", copy / "kept.png")
     pixels = np.full((SIDE, SIDE, 3), 99, np.uint8)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from lookalike import showing
-from lookalike.ingest import IngestReport, Trouble
+from lookalike.gathering.ingest import IngestReport, Trouble
 from lookalike.progress import Progress
 from lookalike.selecting import SelectReport
 from lookalike.terminal import Bars, say, show_error, show_json, show_table

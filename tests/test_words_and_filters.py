@@ -10,11 +10,11 @@ from PIL import ExifTags, Image
 
 from lookalike import Collection, IdExample, Query
 from lookalike.__main__ import run
-from lookalike.annotating import Note, annotate
 from lookalike.arrays import NO_ID
 from lookalike.errors import DatasetError, UsageError
-from lookalike.notes_files import read_notes
-from lookalike.noting import annotate_from, annotate_ids, describe
+from lookalike.gathering.annotating import Note, annotate
+from lookalike.gathering.notes_files import read_notes
+from lookalike.knowing.noting import annotate_from, annotate_ids, describe
 from tests.small_sets import save, write_masks
 from tests.tiny_model import write_tiny_model
 

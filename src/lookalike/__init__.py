@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.evaluation.measurements import Evaluation, compare
     from lookalike.features.model import Model
+    from lookalike.gathering.ingest import IngestReport
     from lookalike.index.base import Hits
-    from lookalike.ingest import IngestReport
     from lookalike.judging import judge
     from lookalike.learning.recipes import Recipe, learn
     from lookalike.model_folder import ModelCard
@@ -58,7 +58,7 @@ _HOMES = {
     "FileExample": "search.queries",
     "Hits": "index.base",
     "IdExample": "search.queries",
-    "IngestReport": "ingest",
+    "IngestReport": "gathering.ingest",
     "LabeledImage": "datasets.base",
     "LookalikeError": "errors",
     "Model": "features.model",

@@ -8,7 +8,7 @@ with Collection.create("photos.lookalike", model="my-model") as photos:
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -17,28 +17,28 @@ from typing import Any, Final
 import numpy as np
 
 from lookalike.arrays import Embeddings, Ids, Pixels
-from lookalike.describing import choose_descriptors, completed, encode, renewed, versions
 from lookalike.errors import ImageError, MismatchError
 from lookalike.features.descriptors import STANDARD
 from lookalike.features.model import Model
+from lookalike.gathering.describing import choose_descriptors, completed, encode, renewed, versions
+from lookalike.gathering.ingest import IngestOptions, IngestReport, ingest
+from lookalike.gathering.places import AnyPath, expanded
+from lookalike.gathering.places import sources as sources_of
+from lookalike.gathering.reading import decoded, network_input, read_picture
+from lookalike.gathering.regions import ingest_regions
+from lookalike.gathering.sources import describe_labeled
 from lookalike.images.decoding import (
     DEFAULT_LIMITS,
     PREPROCESS_VERSION,
     Decoded,
     DecodeLimits,
 )
-from lookalike.images.scanning import display_path
 from lookalike.images.workers import MOST_WORKERS, usable_processors
 from lookalike.index.base import Hits
-from lookalike.ingest import IngestOptions, IngestReport, ingest
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
-from lookalike.places import AnyPath, expanded
-from lookalike.places import sources as sources_of
+from lookalike.overview import overview
 from lookalike.progress import SILENT, Progress
-from lookalike.reading import decoded, network_input, read_picture
-from lookalike.region_ingest import ingest_regions
-from lookalike.region_shelf import RegionShelf
 from lookalike.search.queries import (
     FileExample,
     IdExample,
@@ -46,8 +46,8 @@ from lookalike.search.queries import (
     Query,
     RegionExample,
 )
-from lookalike.shelf import Gallery, Shelf, check_options
-from lookalike.sources import describe_labeled
+from lookalike.shelves.images import Gallery, Shelf, check_options
+from lookalike.shelves.regions import RegionShelf
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
     CollectionFolder,
@@ -342,23 +342,8 @@ class Collection:
 
     def status(self) -> dict[str, Any]:
         """Tell what the collection holds, as plain values; of each index, how accurate it was."""
-        return {
-            "path": str(self.path),
-            "format": self.manifest.format,
-            "created": self.manifest.created,
-            "model": self.manifest.model,
-            "selection": dict(self.card.selection) or None,
-            "classes": len(self.card.classes),
-            "images": self.catalog.n_images,
-            "files": dict(self.catalog.n_files),
-            "folders": [display_path(root) for root in self.catalog.roots()],
-            "descriptors": dict(self.catalog.descriptors),
-            "lacking": self.catalog.chosen.n_lacking(),
-            "revision": self.catalog.revision,
-            "regions": asdict(self._region_shelf.state()),
-            "indexes": [asdict(state) for state in self._shelf.states()],
-            "bytes": self._folder.n_bytes,
-        }
+        states = self._shelf.states(), self._region_shelf.state()
+        return overview(self._folder, self.manifest, self.card, self.catalog, *states)
 
     def images(self, ids: Sequence[int] | Ids) -> list[ImageRecord]:
         """Return what is known of images: size, format, paths, labels; in the order asked for."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from lookalike.terminal import say, show_table
 
 if TYPE_CHECKING:  # for their types alone: --help must not load them
-    from lookalike.annotating import AnnotateReport
     from lookalike.demo import DemoResult
     from lookalike.evaluation.measurements import Evaluation
+    from lookalike.gathering.annotating import AnnotateReport
+    from lookalike.gathering.ingest import IngestReport
     from lookalike.index.points import IndexComparison
-    from lookalike.ingest import IngestReport
     from lookalike.model_folder import ModelCard
     from lookalike.reproduction import Reproduction
     from lookalike.search.filter_keys import FilterKey

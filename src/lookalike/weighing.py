@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from lookalike.places import AnyPath
+from lookalike.gathering.places import AnyPath
 from lookalike.search.queries import FileExample, IdExample, Query, RegionExample
 from lookalike.search.regions import REGION
 from lookalike.search.words import with_words_sorted_out

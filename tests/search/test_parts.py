@@ -10,9 +10,9 @@ from PIL import Image
 
 from lookalike import Collection
 from lookalike.arrays import NO_ID, Ids
-from lookalike.asking import answer, draw_answer
+from lookalike.asking.answers import answer, draw_answer
 from lookalike.errors import UsageError
-from lookalike.evaluation.contact_sheet import NOT_RELEVANT
+from lookalike.evaluation.pens import NOT_RELEVANT
 from lookalike.search.parts import Context, LocatedPart, Part, Proposal
 from lookalike.search.queries import IdExample, Query
 from tests.small_sets import write_masks

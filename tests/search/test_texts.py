@@ -10,8 +10,8 @@ import pytest
 from lookalike import Collection, IdExample, Query, TextExample
 from lookalike.__main__ import run
 from lookalike.arrays import Embeddings, normalize
-from lookalike.asking import answer, draw_answer, make_examples, make_query
-from lookalike.asking_words import in_words
+from lookalike.asking.answers import answer, draw_answer, make_examples, make_query
+from lookalike.asking.words import in_words
 from lookalike.errors import UsageError
 from lookalike.index.exact import exact_index
 from lookalike.search.calibration import fit_similarities, fit_text_calibration

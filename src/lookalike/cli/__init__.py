@@ -2,6 +2,7 @@
 
 from lookalike.cli import (
     annotating,
+    asking,
     browsing,
     colors,
     duplicates,
@@ -21,6 +22,7 @@ from lookalike.cli.root import app
 __all__ = [
     "annotating",
     "app",
+    "asking",
     "browsing",
     "colors",
     "duplicates",

@@ -48,7 +48,7 @@ def annotate(
     Kept by the pictures' content: they survive renaming, and deleting and adding again.
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.noting import annotate_from, annotate_ids  # noqa: PLC0415
+    from lookalike.knowing.noting import annotate_from, annotate_ids  # noqa: PLC0415
 
     changes = {
         "captions": tuple(captions),
@@ -82,7 +82,7 @@ def describe(
 ) -> int:
     """Show all that is known of pictures, and who says so."""
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.noting import describe as look_up  # noqa: PLC0415
+    from lookalike.knowing.noting import describe as look_up  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
         found = look_up(opened, ids)

@@ -62,8 +62,8 @@ def clusters(
 
     Groups that are there already are shown; new pictures join the nearest.
     """
-    from lookalike.browsing import draw_clusters  # noqa: PLC0415 - keeps --help fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.knowing.browsing import draw_clusters  # noqa: PLC0415 - keeps --help fast
     from lookalike.search import clusters as found  # noqa: PLC0415
 
     bars = Bars()
@@ -132,8 +132,8 @@ def map_(
 
     A map that is there already is kept; new pictures are placed and move no other.
     """
-    from lookalike.browsing import draw_map  # noqa: PLC0415 - keeps --help fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.knowing.browsing import draw_map  # noqa: PLC0415 - keeps --help fast
     from lookalike.search import maps  # noqa: PLC0415
 
     bars = Bars()
@@ -201,9 +201,9 @@ def subjects(
     as_json: Json = False,
 ) -> int:
     """Browse a collection by subject: a tree over labels, with the number of pictures of each."""
+    from lookalike.asking.saved import read_hits, read_text  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
     from lookalike.images.scanning import display_path  # noqa: PLC0415
-    from lookalike.keeping import read_hits, read_text  # noqa: PLC0415
     from lookalike.search import subjects as found  # noqa: PLC0415
 
     ids = None if only is None else read_hits(only).ids

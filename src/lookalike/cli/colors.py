@@ -31,7 +31,7 @@ def palette(
 
     The line at the end is what `search --colors` takes.
     """
-    from lookalike.palettes import tell_palette  # noqa: PLC0415 - keeps --help fast
+    from lookalike.asking.palettes import tell_palette  # noqa: PLC0415 - keeps --help fast
 
     found = tell_palette(picture, image_id, n_colors)
     show_result(as_json, found, lambda: show_palette(found))

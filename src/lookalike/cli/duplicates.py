@@ -46,8 +46,8 @@ def duplicates(
 
     Tells which of them to keep. Nothing is ever deleted; what is decided holds for good.
     """
-    from lookalike import deduplicating  # noqa: PLC0415 - keeps --help fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.knowing import deduplicating  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.duplicates import DuplicateOptions  # noqa: PLC0415
 
     options = DuplicateOptions(threshold, min_score)

@@ -78,8 +78,8 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Ask a search again; new pictures are found too."""
+    from lookalike.asking.saved import run_saved  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.keeping import run_saved  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
         found = run_saved(opened, name, k)
@@ -123,8 +123,8 @@ def combine(
 
     Of two scores a picture keeps the larger with `or` and the smaller with `and`.
     """
+    from lookalike.asking.saved import combine as join  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.keeping import combine as join  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
         found = join(opened, expression, k)
@@ -163,9 +163,9 @@ def export(
     as_json: Json = False,
 ) -> int:
     """Hand pictures to other programs: lists of them, originals, or embeddings."""
+    from lookalike.asking.saved import select_for_export  # noqa: PLC0415
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.exporting import export as write  # noqa: PLC0415
-    from lookalike.keeping import select_for_export  # noqa: PLC0415
+    from lookalike.knowing.exporting import export as write  # noqa: PLC0415
 
     if out is None and as_json:
         raise UsageError("--json tells what was written; name a file with --out")

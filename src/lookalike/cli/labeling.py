@@ -55,8 +55,8 @@ def next_(
     as_json: Json = False,
 ) -> int:
     """Propose what to label next: the clusters that would tell most."""
-    from lookalike.browsing import draw_proposals  # noqa: PLC0415 - keeps --help fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.knowing.browsing import draw_proposals  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.labeling import check_pictures, next_clusters  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
@@ -191,8 +191,8 @@ def propagate(
     as_json: Json = False,
 ) -> int:
     """Give every picture the probability of every label, from what was said of others."""
-    from lookalike.browsing import draw_reliability  # noqa: PLC0415 - keeps --help fast
     from lookalike.collection import Collection  # noqa: PLC0415
+    from lookalike.knowing.browsing import draw_reliability  # noqa: PLC0415 - keeps --help fast
     from lookalike.search.annotation import propagate as carry  # noqa: PLC0415
 
     with Collection.open(collection, writable=True) as opened:

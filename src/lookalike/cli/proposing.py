@@ -29,7 +29,7 @@ def propose(
     said of proposals is remembered, for all labels to come.
     """
     from lookalike.collection import Collection  # noqa: PLC0415 - keeps --help fast
-    from lookalike.proposing import propose_round  # noqa: PLC0415
+    from lookalike.knowing.proposing import propose_round  # noqa: PLC0415
 
     with Collection.open(collection) as opened:
         found = propose_round(opened, liked, disliked, right, wrong, k)

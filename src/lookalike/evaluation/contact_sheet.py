@@ -4,41 +4,39 @@ import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lookalike.arrays import Pixels
 from lookalike.datasets.scenes import colorize
 from lookalike.errors import UsageError
-
-RELEVANT: Final = (0, 132, 96)
-"""A green that the color-blind can tell from the vermilion (palette of Okabe and Ito)."""
-NOT_RELEVANT: Final = (213, 94, 0)
-"""Vermilion of the same palette."""
-
-Color = tuple[int, int, int]
-PAPER: Final = (252, 252, 250)
-_PANEL: Final = (238, 239, 241)
-INK: Final = (28, 31, 36)
-FADED: Final = (108, 114, 124)
-_RULE: Final = (222, 224, 228)
+from lookalike.evaluation.pens import (
+    BADGE,
+    FADED,
+    INK,
+    NOT_RELEVANT,
+    PANEL,
+    PAPER,
+    RELEVANT,
+    RULE,
+    Color,
+    paste,
+    paste_badge,
+    rounded,
+    text_width,
+    write_line,
+)
 
 _MARGIN: Final = 44
 _GAP: Final = 14
 _GUTTER: Final = 40
 _RADIUS: Final = 7
 _FRAME: Final = 3
-_BADGE: Final = 22
-_SMOOTHING: Final = 4
 _BOXED_PX: Final = 256
-# The font that comes with Pillow knows these; others are drawn with the one of Matplotlib.
-_BUILT_IN_CHARACTERS: Final = frozenset(map(chr, range(32, 127))) | frozenset("·±…")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +127,7 @@ def sheet_png(sheet: Pixels) -> bytes:
 
 def draw_words(text: str, side: int = 148) -> Pixels:
     """Write words into a square, in place of a picture; what does not fit is left out."""
-    canvas = Image.new("RGB", (side, side), _PANEL)
+    canvas = Image.new("RGB", (side, side), PANEL)
     columns, size = 17, side // 10
     for row, line in enumerate(textwrap.wrap(text, columns)[: side // (size + 4) - 1]):
         place = (size, size + row * (size + 4))
@@ -226,7 +224,7 @@ class _Sheet:
 
     def draw_rule(self, canvas: Image.Image, y: int) -> None:
         line = ((_MARGIN, y), (self.width - _MARGIN, y))
-        ImageDraw.Draw(canvas).line(line, fill=_RULE, width=1)
+        ImageDraw.Draw(canvas).line(line, fill=RULE, width=1)
 
     def draw_query(self, canvas: Image.Image, query: SheetQuery, y: int) -> int:
         """Draw one query with its rows; return where the next begins."""
@@ -248,11 +246,11 @@ class _Sheet:
             self._draw_marks(canvas, y)
             y += 38
         for name, color in self.shown_classes:
-            needed = 16 + 7 + _text_width(name, 15) + 20
+            needed = 16 + 7 + text_width(name, 15) + 20
             if x > _MARGIN and x + needed > self.width - _MARGIN:
                 x, y = _MARGIN, y + 26
             if canvas:
-                _paste(canvas, (x, y + 1), rounded((16, 16), 4), color)
+                paste(canvas, (x, y + 1), rounded((16, 16), 4), color)
                 write_line(canvas, (x + 23, y), name, 15, FADED, self.width)
             x += needed
         return y + (26 if self.shown_classes else 0) - top
@@ -261,9 +259,9 @@ class _Sheet:
         x = _MARGIN
         for is_relevant, text in ((True, "relevant to the query"), (False, "not relevant")):
             if canvas:
-                _paste_badge(canvas, (x, y), is_relevant)
-                write_line(canvas, (x + _BADGE + 8, y + 2), text, 15, FADED, self.width)
-            x += _BADGE + 8 + _text_width(text, 15) + 26
+                paste_badge(canvas, (x, y), is_relevant)
+                write_line(canvas, (x + BADGE + 8, y + 2), text, 15, FADED, self.width)
+            x += BADGE + 8 + text_width(text, 15) + 26
 
     def _x_of_hit(self, rank: int) -> int:
         return _MARGIN + self.cell[0] + _GUTTER + rank * (self.cell[0] + _GAP)
@@ -272,7 +270,7 @@ class _Sheet:
         self, canvas: Image.Image, picture: SheetPicture, place: tuple[int, int]
     ) -> None:
         x, y = place
-        _paste(canvas, place, rounded(self.cell, _RADIUS), _PANEL)
+        paste(canvas, place, rounded(self.cell, _RADIUS), PANEL)
         image = Image.fromarray(picture.pixels)
         size = _fitted(image.size, self.cell)
         self._paste_fitted(canvas, image.resize(size, Image.Resampling.LANCZOS), place)
@@ -281,7 +279,7 @@ class _Sheet:
         if self.has_maps:
             if picture.label_map is not None:
                 painted = Image.fromarray(colorize(picture.label_map, self.palette))
-                _paste(canvas, (x, y), rounded(self.cell, _RADIUS), _PANEL)
+                paste(canvas, (x, y), rounded(self.cell, _RADIUS), PANEL)
                 self._paste_fitted(canvas, painted.resize(size, Image.Resampling.NEAREST), (x, y))
             y += self.cell[1] + _GAP // 2
         write_line(canvas, (x + 2, y), picture.caption, 15, FADED, self.cell[0])
@@ -299,10 +297,10 @@ class _Sheet:
         outer = (self.cell[0] + 2 * _FRAME, self.cell[1] + 2 * _FRAME)
         color = INK if is_relevant is None else RELEVANT if is_relevant else NOT_RELEVANT
         corner = (place[0] - _FRAME, place[1] - _FRAME)
-        _paste(canvas, corner, rounded(outer, _RADIUS + _FRAME, outline=_FRAME), color)
+        paste(canvas, corner, rounded(outer, _RADIUS + _FRAME, outline=_FRAME), color)
         if is_relevant is not None:
-            x = place[0] + self.cell[0] - _BADGE * 2 // 3
-            _paste_badge(canvas, (x, place[1] - _BADGE // 3), is_relevant)
+            x = place[0] + self.cell[0] - BADGE * 2 // 3
+            paste_badge(canvas, (x, place[1] - BADGE // 3), is_relevant)
 
 
 def _shown_classes(
@@ -322,80 +320,3 @@ def _shown_classes(
 def _fitted(size: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
     scale = min(cell[0] / size[0], cell[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-@cache
-def rounded(size: tuple[int, int], radius: int, *, outline: int = 0) -> Image.Image:
-    """Mask of a rounded rectangle with smooth edges; hollow if `outline` gives its strength."""
-    large = (size[0] * _SMOOTHING, size[1] * _SMOOTHING)
-    mask = Image.new("L", large, 0)
-    box = (0, 0, large[0] - 1, large[1] - 1)
-    draw = ImageDraw.Draw(mask)
-    draw.rounded_rectangle(box, radius * _SMOOTHING, fill=255)
-    if outline:
-        inset = outline * _SMOOTHING
-        inner = (inset, inset, large[0] - 1 - inset, large[1] - 1 - inset)
-        draw.rounded_rectangle(inner, (radius - outline) * _SMOOTHING, fill=0)
-    return mask.reduce(_SMOOTHING)
-
-
-@cache
-def _mark(is_relevant: bool) -> Image.Image:
-    """Mask of a check or a cross."""
-    side = _BADGE * _SMOOTHING
-    mask = Image.new("L", (side, side), 0)
-    draw = ImageDraw.Draw(mask)
-    checks = [((0.28, 0.52), (0.44, 0.68), (0.73, 0.35))]
-    crosses = [((0.33, 0.33), (0.67, 0.67)), ((0.33, 0.67), (0.67, 0.33))]
-    thick = round(side * 0.11)
-    for stroke in checks if is_relevant else crosses:
-        points = [(x * side, y * side) for x, y in stroke]
-        draw.line(points, fill=255, width=thick, joint="curve")
-        for x, y in (points[0], points[-1]):
-            draw.circle((x, y), thick / 2, fill=255)
-    return mask.reduce(_SMOOTHING)
-
-
-def _paste_badge(canvas: Image.Image, place: tuple[int, int], is_relevant: bool) -> None:
-    ring = rounded((_BADGE + 4, _BADGE + 4), _BADGE // 2 + 2)
-    _paste(canvas, (place[0] - 2, place[1] - 2), ring, PAPER)
-    color = RELEVANT if is_relevant else NOT_RELEVANT
-    _paste(canvas, place, rounded((_BADGE, _BADGE), _BADGE // 2), color)
-    _paste(canvas, place, _mark(is_relevant), (255, 255, 255))
-
-
-def _paste(canvas: Image.Image, place: tuple[int, int], mask: Image.Image, color: Color) -> None:
-    canvas.paste(color, (*place, place[0] + mask.width, place[1] + mask.height), mask)
-
-
-def write_line(
-    canvas: Image.Image,
-    place: tuple[int, int],
-    text: str,
-    size: int,
-    color: Color,
-    width: int,
-) -> None:
-    """Write one line of letters `size` pixels high, shortened to `width` pixels."""
-    shortened = text
-    while shortened and _text_width(shortened, size) > width:
-        shortened = shortened.rstrip("…")[:-1].rstrip() + "…"
-        if shortened == "…":
-            break
-    font = _font(size, set(text) <= _BUILT_IN_CHARACTERS)
-    ImageDraw.Draw(canvas).text(place, shortened, fill=color, font=font)
-
-
-def _text_width(text: str, size: int) -> int:
-    return round(_font(size, set(text) <= _BUILT_IN_CHARACTERS).getlength(text))
-
-
-@cache
-def _font(size: int, is_built_in: bool) -> ImageFont.FreeTypeFont:
-    if is_built_in:
-        font = ImageFont.load_default(size)
-        if isinstance(font, ImageFont.FreeTypeFont):
-            return font
-    import matplotlib as mpl  # noqa: PLC0415 - costs a tenth of a second, seldom needed
-
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size * 0.92)

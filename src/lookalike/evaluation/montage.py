@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.arrays import Pixels
-from lookalike.evaluation.contact_sheet import FADED, INK, PAPER, rounded, write_line
+from lookalike.evaluation.pens import FADED, INK, PAPER, rounded, write_line
 from lookalike.evaluation.pictures import Picture
 
 _CELL: Final = 104

@@ -5,8 +5,7 @@ is a field with a default that leaves it out, so that one query can mix them all
 its own kind means is told by the module of the kind.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -32,6 +31,12 @@ from lookalike.search.examples import (
 from lookalike.search.feedback import Feedback
 from lookalike.search.layouts import PaintedLayout
 from lookalike.search.names import Expansion, Reranking
+from lookalike.search.query_checks import (
+    check_choice,
+    check_min_score,
+    check_weights,
+    ids_from_json,
+)
 from lookalike.search.second_look import check_expansion, check_reranking
 
 __all__ = [
@@ -140,10 +145,10 @@ class Query:
         check_example_weights(self.positives, self.positive_weights)
         check_example_weights(self.negatives, self.negative_weights)
         for name, choices in _CHOICES.items():
-            _check_choice(name, getattr(self, name), choices)
-        _check_min_score(self.min_score)
+            check_choice(name, getattr(self, name), choices)
+        check_min_score(self.min_score)
         if self.weights is not None:
-            _check_weights(self.weights)
+            check_weights(self.weights)
         check_expansion(self.expand)
         check_reranking(self.rerank)
         _check_steering(self)
@@ -275,7 +280,7 @@ class Query:
             _check_plain(name, value)
         values = {name: read(content[name]) for name, read in _VALUES.items() if name in content}
         if (weights := content.get("weights")) is not None:
-            _check_weights(weights)
+            check_weights(weights)
         positives, positive_weights = examples_from_json(content.get("positives", ()))
         negatives, negative_weights = examples_from_json(content.get("negatives", ()))
         check_example_weights(positives, positive_weights)
@@ -286,7 +291,7 @@ class Query:
             weights=weights,
             positive_weights=positive_weights,
             negative_weights=negative_weights,
-            exclude_ids=_ids_from_json(content.get("exclude_ids", ())),
+            exclude_ids=ids_from_json(content.get("exclude_ids", ())),
             **values,
             **plain,
         )
@@ -335,35 +340,15 @@ def _default(name: str) -> Any:
 
 def _check_plain(name: str, value: object) -> None:
     if name in _CHOICES:
-        _check_choice(name, value, _CHOICES[name])
+        check_choice(name, value, _CHOICES[name])
     elif name == "min_score":
-        _check_min_score(value)
+        check_min_score(value)
     elif name == "expand":
         check_expansion(value)
     elif name == "rerank":
         check_reranking(value)
     elif not isinstance(value, type(_default(name))):
         raise UsageError(f"{name!r} of a query is a {type(_default(name)).__name__}, not {value!r}")
-
-
-def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    if value not in choices:
-        *first, last = (repr(choice) for choice in choices)
-        raise UsageError(f"unknown {name} {value!r}; choose {', '.join(first)} or {last}")
-
-
-def _check_min_score(value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (is_number and math.isfinite(float(str(value)))):
-        raise UsageError(f"the lowest score must be a number, such as 2, not {value!r}")
-
-
-def _ids_from_json(content: object) -> tuple[int, ...]:
-    if isinstance(content, Sequence) and not isinstance(content, str | bytes):
-        ids = tuple(each for each in content if type(each) is int)
-        if len(ids) == len(content):
-            return ids
-    raise UsageError(f"excluded ids are a JSON list of numbers, not {content!r:.60}")
 
 
 def _check_kinds(query: Query) -> None:
@@ -406,15 +391,3 @@ def _check_second_look(query: Query) -> None:
         raise UsageError(
             f"{what} starts from example images alone; leave out {what}, or all but images"
         )
-
-
-def _check_weights(weights: object) -> None:
-    if not isinstance(weights, Mapping):
-        raise UsageError(f"weights are an object of descriptors and numbers, not {weights!r}")
-    for name, weight in weights.items():
-        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not is_number or not math.isfinite(weight) or weight < 0:
-            raise UsageError(f"the weight of {name!r} must be a number from 0 on, not {weight!r}")
-    if not any(weights.values()):
-        named = ", ".join(map(str, weights)) or "none at all"
-        raise UsageError(f"all weights are 0 ({named}); give at least one descriptor a weight")

@@ -11,7 +11,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.files import UploadedFile
 
 from lookalike import __version__
-from lookalike.asking import answer
+from lookalike.asking.answers import answer
 from lookalike.errors import ImageError, LookalikeError
 from lookalike.images.scanning import display_path
 from lookalike.search.queries import PixelsExample

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from lookalike.annotating import AnnotateReport, Note, annotate, check_note, notes_of
 from lookalike.collection import Collection
 from lookalike.datasets import open_dataset
 from lookalike.datasets.coco import Level
 from lookalike.errors import UsageError
+from lookalike.gathering.annotating import AnnotateReport, Note, annotate, check_note, notes_of
+from lookalike.gathering.notes_files import ENDINGS, read_notes
+from lookalike.gathering.places import expanded
 from lookalike.images.scanning import display_path
-from lookalike.notes_files import ENDINGS, read_notes
-from lookalike.places import expanded
 from lookalike.progress import SILENT, Progress
 from lookalike.storage.records import DATA_SET, PERSON, Description
 

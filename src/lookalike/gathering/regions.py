@@ -21,9 +21,9 @@ from lookalike.features.regions import (
     describe_regions,
     grid_outlines,
 )
+from lookalike.gathering.ingest import IngestOptions, RegionReport, Trouble
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
-from lookalike.ingest import IngestOptions, RegionReport, Trouble
 from lookalike.progress import SILENT, Progress, Task
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import ImageRecord

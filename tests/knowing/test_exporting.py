@@ -9,7 +9,7 @@ import pytest
 
 from lookalike import Collection
 from lookalike.errors import MissingExtraError, UsageError
-from lookalike.exporting import Selected, export, safe_name
+from lookalike.knowing.exporting import Selected, export, safe_name
 from lookalike.storage.records import ImageRecord
 from tests.small_sets import write_pictures
 from tests.tiny_model import DIM, write_tiny_model
@@ -29,7 +29,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def photos(place, monkeypatch):
-    monkeypatch.setattr("lookalike.exporting.PAGE", 3)  # more than one page
+    monkeypatch.setattr("lookalike.knowing.exporting.PAGE", 3)  # more than one page
     with Collection.open(place / "c.lookalike") as opened:
         yield opened
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_done_is_said(photos, some, tmp_path, monkeypatch):
         export(photos, some, "zip", print)
     with pytest.raises(UsageError, match="a folder; name a file"):
         export(photos, some, "zip", tmp_path)
-    with pytest.raises(UsageError, match="no descriptor 'smell'; this collection has: content"):
+    with pytest.raises(UsageError, match="no descriptor 'smell'; this collection has: color, "):
         export(photos, some, "npy", tmp_path / "e", descriptor="smell")
     with pytest.raises(UsageError, match="no image 99"):
         export(photos, Selected(np.array([99])), "csv", tmp_path / "x")

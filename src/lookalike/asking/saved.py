@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from lookalike.arrays import NO_ID
-from lookalike.asking import answer
+from lookalike.asking.answers import answer
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
-from lookalike.exporting import Selected
 from lookalike.images.scanning import display_path
+from lookalike.knowing.exporting import Selected
 from lookalike.search.algebra import ResultList, evaluate, read_result
 from lookalike.search.queries import Example, FileExample, Query
 

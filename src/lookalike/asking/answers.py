@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from lookalike.arrays import NO_ID, Embeddings, LabelMap
-from lookalike.asking_words import corrections
+from lookalike.asking.drawings import picture_of
+from lookalike.asking.regions import add_matched, in_shares, in_words, shown_boxes
+from lookalike.asking.words import corrections
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.datasets.scenes import colorize
-from lookalike.drawn_files import picture_of
 from lookalike.errors import ImageError, UsageError
 from lookalike.evaluation.contact_sheet import (
     Legend,
@@ -27,7 +28,6 @@ from lookalike.evaluation.contact_sheet import (
 )
 from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits
-from lookalike.region_asking import add_matched, in_shares, in_words, shown_boxes
 from lookalike.search.painting import on_grid
 from lookalike.search.queries import (
     Example,

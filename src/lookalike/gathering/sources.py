@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from functools import partial
 
-from lookalike.annotating import annotate, notes_of
 from lookalike.datasets import needs_opening, open_dataset
 from lookalike.datasets.opening import is_labeled
 from lookalike.errors import DatasetError, UsageError
-from lookalike.ingest import Trouble
-from lookalike.places import AnyPath, expanded
+from lookalike.gathering.annotating import annotate, notes_of
+from lookalike.gathering.ingest import Trouble
+from lookalike.gathering.places import AnyPath, expanded
 from lookalike.progress import Progress
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import DATA_SET

@@ -7,8 +7,8 @@ from typing import Final
 
 from lookalike.arrays import Pixels
 from lookalike.errors import ImageError
+from lookalike.gathering.places import content, named
 from lookalike.images.decoding import Box, Decoded, check_box, decode, stretch
-from lookalike.places import content, named
 from lookalike.search.queries import FileExample, IdExample, PixelsExample, RegionExample
 
 MARGIN: Final = 0.35

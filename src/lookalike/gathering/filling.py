@@ -13,9 +13,9 @@ import numpy as np
 
 from lookalike.arrays import Embeddings, PixelBatch
 from lookalike.features.descriptors import Descriptor, describe, sizes_of
+from lookalike.gathering.ingest import IngestOptions, Trouble
 from lookalike.images.scanning import display_path
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
-from lookalike.ingest import IngestOptions, Trouble
 from lookalike.progress import SILENT, Progress, Task
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.chosen import LackingImage

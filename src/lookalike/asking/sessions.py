@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from lookalike.arrays import NO_ID
-from lookalike.asking import make_query
+from lookalike.asking.answers import make_query
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import LookalikeError, UsageError

@@ -6,7 +6,7 @@ from PIL import Image
 
 from lookalike.errors import UsageError
 from lookalike.features.model import Model
-from lookalike.ingest import HELD, IngestOptions, ingest
+from lookalike.gathering.ingest import HELD, IngestOptions, ingest
 from lookalike.storage.catalog import Catalog
 from tests.tiny_model import write_tiny_model
 

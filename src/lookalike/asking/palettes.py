@@ -6,8 +6,8 @@ from typing import Any
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.features.palette import PaletteColor, palette
+from lookalike.gathering.places import content, named
 from lookalike.images.decoding import decode
-from lookalike.places import content, named
 
 
 def tell_palette(picture: Path, image_id: int | None, n_colors: int) -> dict[str, Any]:

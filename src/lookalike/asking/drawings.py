@@ -8,9 +8,9 @@ import numpy as np
 
 from lookalike.arrays import Pixels
 from lookalike.features.color_words import read_color
+from lookalike.gathering.places import content, named
 from lookalike.images.decoding import decode
 from lookalike.images.opacity import decode_with_opacity
-from lookalike.places import content, named
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.drawings import Drawing
 from lookalike.search.queries import Query

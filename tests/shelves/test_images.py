@@ -7,7 +7,7 @@ import pytest
 from lookalike.errors import UsageError
 from lookalike.progress import SILENT
 from lookalike.search.queries import IdExample, Query
-from lookalike.shelf import Shelf
+from lookalike.shelves.images import Shelf
 from lookalike.storage.catalog import Catalog
 from tests.storage.stored import DESCRIPTORS, index, vectors_of
 

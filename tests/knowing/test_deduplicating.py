@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.alterations import ALTERATIONS, mirrored_copy, png
 from lookalike import Collection, open_dataset
 from lookalike.__main__ import run
-from lookalike.deduplicating import decide, duplicate_finder, find_duplicates
 from lookalike.errors import CollectionLockedError, UsageError
+from lookalike.knowing.deduplicating import decide, duplicate_finder, find_duplicates
 
 N_SCENES = 12
 COPIES = ("JPEG, quality 30", "half as large", "2 % cropped", "brighter by 25 %", "watermark")
@@ -167,7 +167,7 @@ def test_older_collections_get_their_fingerprints_without_being_encoded_again(pl
 
 
 def test_only_what_lacks_a_fingerprint_is_decoded(place, monkeypatch):
-    from lookalike import ingest
+    from lookalike.gathering import ingest
 
     decoded = []
     pool = ingest.DecodePool

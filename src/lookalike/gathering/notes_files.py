@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lookalike.annotating import Note
 from lookalike.errors import DatasetError, EnvironmentFault
+from lookalike.gathering.annotating import Note
 
 ENDINGS: Final = (".csv", ".tsv", ".json")
 

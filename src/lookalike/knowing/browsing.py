@@ -13,8 +13,9 @@ from lookalike.arrays import Pixels
 from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import ImageError, UsageError
-from lookalike.evaluation.contact_sheet import PAPER, sheet_png
+from lookalike.evaluation.contact_sheet import sheet_png
 from lookalike.evaluation.montage import draw_montage
+from lookalike.evaluation.pens import PAPER
 from lookalike.evaluation.plots import to_png
 from lookalike.evaluation.reliability_plot import plot_reliability
 from lookalike.search.clusters import ClusterView

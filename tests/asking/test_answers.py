@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lookalike import Collection, Query
-from lookalike.asking import answer, draw_answer, make_examples, make_query
+from lookalike.asking.answers import answer, draw_answer, make_examples, make_query
 from lookalike.errors import EnvironmentFault, ImageError, UsageError
 from lookalike.images.scanning import display_path
 from lookalike.search.queries import (

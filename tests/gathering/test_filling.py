@@ -14,8 +14,8 @@ from lookalike.arrays import normalize
 from lookalike.dimensions import Selection
 from lookalike.errors import UsageError
 from lookalike.features import descriptors
-from lookalike.filling import fill_in
-from lookalike.ingest import IngestOptions
+from lookalike.gathering.filling import fill_in
+from lookalike.gathering.ingest import IngestOptions
 from lookalike.storage.folder import open_folder
 from lookalike.storage.integrity import verify
 from lookalike.storage.shrinking import Shrinking, shrink_in_place
@@ -235,7 +235,7 @@ def test_a_shrunken_collection_keeps_them(place):
 
 @pytest.mark.slow
 def test_filling_in_is_taken_up_where_it_was_killed(place, monkeypatch, tmp_path):
-    monkeypatch.setattr("lookalike.filling.FILL_BATCH", 3)
+    monkeypatch.setattr("lookalike.gathering.filling.FILL_BATCH", 3)
     passed = failpoints_of(lambda: add_descriptors(place, "color", "aspect"), tmp_path / "log")
     whole = rows_of(place, "color")
     for failpoint in ("storage.choose.done:1", "storage.fill.end:2", "storage.fill.done:1"):

@@ -7,10 +7,10 @@ import pytest
 
 from lookalike import Collection, IdExample, Query
 from lookalike.__main__ import run
+from lookalike.asking.sessions import Said, Session, make_marks, open_session
 from lookalike.errors import DamagedCollectionError, EnvironmentFault, UsageError
-from lookalike.proposing import Proposer, propose_round
+from lookalike.knowing.proposing import Proposer, propose_round
 from lookalike.search.feedback import NON_RELEVANT, RELEVANT
-from lookalike.sessions import Said, Session, make_marks, open_session
 from tests.small_sets import write_masks
 from tests.tiny_model import write_tiny_model
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from lookalike.datasets.base import Dataset
 from lookalike.errors import UsageError
+from lookalike.gathering.ingest import Trouble
 from lookalike.images.files import HASH_BYTES, content_hash, display_path
-from lookalike.ingest import Trouble
 from lookalike.progress import SILENT, Progress
 from lookalike.storage.attributes import LONGEST_VALUE, check_attribute
 from lookalike.storage.catalog import Catalog

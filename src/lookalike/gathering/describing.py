@@ -16,11 +16,11 @@ from lookalike.features.descriptors import (
     sizes_of,
 )
 from lookalike.features.model import Model
-from lookalike.filling import fill_in
+from lookalike.gathering.filling import fill_in
+from lookalike.gathering.ingest import IngestOptions, IngestReport
 from lookalike.images.decoding import Decoded
-from lookalike.ingest import IngestOptions, IngestReport
 from lookalike.progress import Progress
-from lookalike.shelf import Shelf
+from lookalike.shelves.images import Shelf
 from lookalike.storage.catalog import Catalog
 
 

@@ -1,0 +1,1 @@
+"""How pictures and what is said of them come into a collection."""

@@ -1,0 +1,1 @@
+"""The indexes of a collection: when they are built, and how they are read."""
