@@ -29,8 +29,9 @@ from django.http import QueryDict
 
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
+from lookalike.features.color import CELLS
 from lookalike.model_folder import ModelCard
-from lookalike.search.colors import CELLS, ColorShares
+from lookalike.search.colors import ColorShares
 from lookalike.search.drawings import Drawing
 from lookalike.search.examples import example_to_json
 from lookalike.search.filters import parse_filter
