@@ -6,7 +6,9 @@ from pathlib import Path
 
 import django
 
-# The settings are named here and not in pyproject.toml: there they would be read before types are.
+# The settings are named here and not in pyproject.toml, nor left in the environment for processes
+# that are started: there they would be read before types are.
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.web_settings"
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]

@@ -94,7 +94,8 @@ def test_every_command_has_examples_that_fit_a_terminal(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_options_of_examples_exist(name):
-    known = {flag for option in COMMANDS[name].params for flag in option.opts}
+    options = COMMANDS[name].params
+    known = {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
     for example in COMMANDS[name].epilog.splitlines()[1:]:
         used = re.findall(r"(?<=\s)--?[a-z][a-z-]*", example.partition("   ")[0])
         assert set(used) <= known

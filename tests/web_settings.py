@@ -8,6 +8,12 @@ import tempfile
 HOME = tempfile.mkdtemp(prefix="lookalike-home-")
 os.environ["LOOKALIKE_HOME"] = HOME
 
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+def _remove(maker: int = os.getpid()) -> None:
+    if os.getpid() == maker:  # processes that were forked leave it alone
+        shutil.rmtree(HOME, ignore_errors=True)
+
+
+atexit.register(_remove)
 
 from lookalike.web.settings import *  # noqa: E402, F403 - the home comes first

@@ -204,7 +204,7 @@ def test_pictures_and_words_are_searched_with_an_imported_model(saved, tmp_path,
     assert (code, Path(found["hits"][0]["path"]).name) == (0, "004.png")
     code, found = ask("search", "c.lookalike", "--text", "a dog", "-k", 12)
     assert code == 0
-    assert set(found) == {"hits", "took_ms", "probed_clusters", "exact"}
+    assert set(found) == {"hits", "beyond", "query", "took_ms", "probed_clusters", "exact"}
     model = Model.open(tmp_path / "clip")
     with lookalike.Collection.open("c.lookalike") as photos:
         rows = photos.vectors(range(1, 13), "content")
@@ -213,14 +213,21 @@ def test_pictures_and_words_are_searched_with_an_imported_model(saved, tmp_path,
     assert set(found["hits"][0]["scores"]) == {"content"}
 
 
-def test_a_model_without_words_says_so(imported, tmp_path, ask):
+def test_with_a_model_without_words_they_are_looked_for_in_what_is_said(imported, tmp_path, ask):
     write_pictures(tmp_path / "pictures", 2)
     words = ("pictures", "--model", imported("dinov2"), "--workers", 0)
     assert ask("index", "c.lookalike", *words)[0] == 0
     assert ask("search", "c.lookalike", "--id", 1)[0] == 0
     code, found = ask("search", "c.lookalike", "--text", "a dog")
-    assert code == 2
-    assert "has no text side and cannot be asked in words" in found["error"]
+    assert (code, found["hits"]) == (0, [])
+    assert ask("annotate", "c.lookalike", "--id", 2, "--caption", "a dog")[0] == 0
+    code, found = ask("search", "c.lookalike", "--text", "a dog")
+    assert [hit["id"] for hit in found["hits"]] == [2]
+    with (
+        lookalike.Collection.open("c.lookalike") as photos,
+        pytest.raises(UsageError, match="has no text side and cannot be asked in words"),
+    ):
+        photos.search(lookalike.Query((lookalike.TextExample("a dog"),)))
 
 
 @pytest.mark.parametrize("file", [NETWORK, TEXT, TOKENIZER, REFERENCES])
