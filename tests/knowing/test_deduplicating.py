@@ -4,12 +4,13 @@ import io
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from benchmarks.alterations import ALTERATIONS, mirrored_copy, png
-from lookalike import Collection, open_dataset
+from lookalike import Collection, IdExample, Query, open_dataset
 from lookalike.__main__ import run
 from lookalike.errors import CollectionLockedError, UsageError
 from lookalike.knowing.deduplicating import decide, duplicate_finder, find_duplicates
@@ -187,16 +188,56 @@ def test_only_what_lacks_a_fingerprint_is_decoded(place, monkeypatch):
     assert decoded == [record.paths[0]]
 
 
-def test_searches_can_leave_copies_out(place):
+def names_of(photos, ids):
+    return [os.path.basename(r.paths[0]).decode() for r in photos.images(ids)]  # noqa: PTH119
+
+
+def test_searches_leave_copies_out_as_a_person_decided(place, ask):
+    ids = ids_of(ask())
+    ask("--decide", f"different={ids['0.png']},{ids['0 watermark.jpg']}")
+    query = Query((IdExample(ids["0.png"]),), exclude_examples=False)
     with Collection.open(place / "c.lookalike") as photos:
-        [path] = [bytes(place / "pictures" / "0.png")]
-        [query] = photos.catalog.ids_of_paths([path]).values()
-        hits = photos.search(query, 12).ids[0]
-        representatives = duplicate_finder(photos).representatives(hits)
-        shown = hits[representatives == hits]
-        paths = [os.path.basename(r.paths[0]) for r in photos.images(shown)]  # noqa: PTH119
-    assert len(shown) < len(hits)
-    assert sum(name.startswith(b"0 ") and b"mirrored" not in name for name in paths) == 1
+        plain = photos.search(query, 12).ids[0]
+        first = plain[duplicate_finder(photos).representatives(plain) == plain]
+        shown = photos.search(replace(query, hide_duplicates=True), 12).ids[0]
+        names = names_of(photos, shown[:4])
+    assert shown[: len(first)].tolist() == first.tolist()
+    assert {"0.png", "0 watermark.jpg", "0 mirrored.jpg"} <= set(names)
+    assert not {f"0 {name}.jpg" for name in COPIES} - {"0 watermark.jpg"} & set(names)
+
+
+def test_copies_without_fingerprint_are_hidden_by_content(place, ask):
+    ids = ids_of(ask())
+    with Collection.open(place / "c.lookalike", writable=True) as photos:
+        with photos.catalog._database.writing() as connection:
+            connection.execute("DELETE FROM fingerprints WHERE image_id = ?", [ids["0.png"]])
+        query = Query((IdExample(ids["0.png"]),), exclude_examples=False, hide_duplicates=True)
+        names = names_of(photos, photos.search(query, 9).ids[0])
+    assert names[0] == "0.png"
+    assert "0 brighter by 25 %.jpg" not in names  # cosine 0.99 and more
+
+
+def test_filters_know_copies_and_what_was_decided_about_them(place, ask):
+    ids = ids_of(ask())
+    everything = {f"{n} {name}.jpg" for n in range(3) for name in COPIES} | {
+        "0.png",
+        "1.png",
+        "2.png",
+    }
+    with Collection.open(place / "c.lookalike", writable=True) as photos:
+
+        def found(text):
+            hits = photos.search(Query(filter=text), 99).ids[0]
+            return set(names_of(photos, hits[hits > 0]))
+
+        assert found("duplicate:yes") == everything
+        assert found("duplicate:no") == {
+            "0 mirrored.jpg",
+            *(f"{n}.png" for n in range(3, N_SCENES)),
+        }
+        decide(photos, "different", [id_ for name, id_ in ids.items() if name.startswith("1")])
+        assert found("duplicate:yes name:1*") == set()
+        assert found("-duplicate:yes name:1*") >= {"1.png", "1 watermark.jpg"}
 
 
 def test_two_people_do_not_decide_at_once(place):

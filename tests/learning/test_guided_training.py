@@ -1,5 +1,6 @@
 """Whole trainings with a teacher, a segmenter and several data sets."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -118,6 +119,15 @@ def test_a_guided_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, guides,
 def test_mixtures_need_somebody_who_knows_what_they_show(changes, message):
     with pytest.raises(UsageError, match=message):
         replace(TINY, **changes)
+
+
+def test_some_pictures_of_the_smallest_batch_are_not_mixed(tmp_path, guides):
+    recipe = replace(TINY, epochs=1, joint_share=0.0, mixed_share=0.9, batch_size=4)
+    card = learn(pictures(), tmp_path / "a", recipe, guides=guides)
+    assert card.training_data["epochs"]["network"] == 1
+    rows = list(csv.DictReader((tmp_path / "a" / "history.csv").read_text().splitlines()))
+    assert all(np.isfinite(float(row["loss"])) for row in rows if row["loss"])
+    assert np.isfinite(float(rows[-1]["label_loss"]))
 
 
 def test_cells_need_a_network_that_sees_them(tmp_path):

@@ -134,7 +134,7 @@ class NetworkStage:
         material = self.material
         views = self._views(len(positions), generator)
         shown = self._show(positions, views, generator)
-        n_mixed = round(material.recipe.mixed_share * len(positions))
+        n_mixed = int(material.recipe.mixed_share * len(positions))
         if shown is not None:
             shown = mix_images(shown, n_mixed, generator)
         predicted = self._predict(positions, views, shown)

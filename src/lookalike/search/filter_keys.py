@@ -38,7 +38,7 @@ FILTER_KEYS: Final = (
     FilterKey("format", "kind of file", "format:jpeg"),
     FilterKey("id", "the image's number", "id:5..10"),
     FilterKey("copies", "files that hold the very same picture", "copies:>1"),
-    FilterKey("duplicate", "yes: more than one file holds it", "duplicate:no"),
+    FilterKey("duplicate", "yes: in several files, or copied; see duplicates", "duplicate:no"),
     FilterKey("has", "caption, label, given, color, or an attribute", "has:caption"),
     FilterKey("camera", "an attribute contains this, or = is it", "camera:canon"),
     FilterKey("iso", "an attribute that is a number", "iso:>=800"),

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from lookalike.arrays import Ids
 from lookalike.errors import UsageError
+from lookalike.search.copies import have_copies
 from lookalike.search.filter_values import Given, misread, read_condition
 from lookalike.search.parts import Context
 from lookalike.search.queries import Query
@@ -90,7 +91,8 @@ def passing_filter(query: Query, context: Context) -> Ids | None:
     """Return the ids, ascending, that pass a query's filter; `None` where it has none."""
     if not query.filter:
         return None
-    return context.catalog.filters.passing(parse_conditions(query.filter))
+    condition = parse_conditions(query.filter)
+    return context.catalog.filters.passing(condition, lambda: have_copies(context))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,10 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Ids
 from lookalike.errors import UsageError
 from lookalike.index.base import Hits, VectorIndex
+from lookalike.search.copies import are_first
 from lookalike.search.knee import WINDOW, knee
 from lookalike.search.parts import Context
 from lookalike.search.queries import Query, Sort
-
-SAME: Final = 0.98
-"""Images whose `content` is at least so similar are taken for the same picture. Among 400 generated
-scenes no two were so similar, of pictures saved anew as a poor JPEG more than half were."""
 
 _PER_HIT: Final = 4
 """Candidates for each hit asked for, where nearly equal ones are hidden."""
@@ -50,7 +47,7 @@ def shape(
         k: Hits wanted.
         n_images: Images among which the candidates are the best.
         indexes: By descriptor.
-        context: Where names and dates are; needed to sort by these.
+        context: Where names, dates and fingerprints are; needed to sort by the former.
 
     Raises:
         UsageError: If equal images are to be hidden and there is no `content`, or hits are to be
@@ -59,7 +56,7 @@ def shape(
     found = np.flatnonzero(hits.ids[0] != NO_ID)
     n_head = _head(hits, query, n_images)
     if query.hide_duplicates:
-        found = found[_first_of_each(indexes, hits.ids[0, found])]
+        found = found[_first_of_each(indexes, context, hits.ids[0, found])]
     if query.sort != "score" and not query.positives and not query.has_parts:
         found = found[_order(context, hits.ids[0, found], query.sort)]
     best = found[:k]
@@ -153,16 +150,13 @@ def _head(hits: Hits, query: Query, n_images: int) -> int:
     return n_found if ends is None else ends
 
 
-def _first_of_each(indexes: Mapping[str, VectorIndex], ids: Ids) -> Bool[ndarray, " items"]:
+def _first_of_each(
+    indexes: Mapping[str, VectorIndex], context: Context | None, ids: Ids
+) -> Bool[ndarray, " items"]:
     """Return which images are not nearly equal to one before them."""
     if "content" not in indexes:
         raise UsageError("nearly equal images are known by 'content', and the collection has none")
-    rows = indexes["content"].vectors(ids)
-    is_first = np.ones(len(ids), bool)
-    for at in range(len(ids)):
-        if is_first[at]:
-            is_first[at + 1 :] &= np.vecdot(rows[at + 1 :], rows[at]) < SAME
-    return is_first
+    return are_first(indexes["content"], context, ids)
 
 
 def _order(context: Context | None, ids: Ids, sort: Sort) -> Int64[ndarray, " items"]:

@@ -143,6 +143,15 @@ class DuplicateStore:
             after = rows[-1][0]
             yield rows
 
+    def told(self, ids: Sequence[int] | Ids) -> Int64[ndarray, " told"]:
+        """Return those of the `ids` that have a fingerprint, ascending."""
+        found: list[int] = []
+        for chunk in chunked(sorted({int(id_) for id_ in ids})):
+            query = f"SELECT image_id FROM {TABLE} WHERE image_id IN ({placeholders(chunk)})"
+            with self._database.reading() as connection:
+                found += [image_id for (image_id,) in connection.execute(query, chunk)]
+        return np.array(sorted(found), np.int64)
+
     def lacking(self) -> Ids:
         """Return the ids, ascending, of the images that have no fingerprint yet."""
         query = f"SELECT id FROM images WHERE id NOT IN (SELECT image_id FROM {TABLE}) ORDER BY id"

@@ -4,6 +4,7 @@ The question is put together from texts that stand here; whatever a person typed
 value. Regular expressions are those of RE2, whose time grows only with the length of the text.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -53,8 +54,6 @@ _FACTS: Final[Mapping[tuple[str, str], str]] = {
     ("orientation", "landscape"): "images.width > images.height",
     ("orientation", "portrait"): "images.width < images.height",
     ("orientation", "square"): "images.width = images.height",
-    ("duplicate", "yes"): "(SELECT count(*) FROM files WHERE image_id = images.id) > 1",
-    ("duplicate", "no"): "(SELECT count(*) FROM files WHERE image_id = images.id) = 1",
     ("has", "caption"): "EXISTS (SELECT 1 FROM descriptions WHERE descriptions.hash = images.hash "
     "AND kind = 'caption')",
     ("has", "label"): "EXISTS (SELECT 1 FROM image_labels WHERE image_id = images.id "
@@ -77,15 +76,20 @@ class Filtering:
     def __init__(self, opened: Database) -> None:
         self._database = opened
 
-    def passing(self, condition: Condition) -> Ids:
+    def passing(self, condition: Condition, copies: Callable[[], Ids] | None = None) -> Ids:
         """Return the ids, ascending, of the images that pass.
+
+        Args:
+            condition: What is asked.
+            copies: Gives the ids of images with near-duplicates, asked when `duplicate` needs them;
+                without, only one picture in several files is a duplicate.
 
         Raises:
             UsageError: If it names a label or an attribute that no image has, or a regular
                 expression is none.
         """
         with self._database.reading() as connection:
-            text, values = _Compiler(connection).sql(condition)
+            text, values = _Compiler(connection, copies).sql(condition)
             rows = connection.execute(
                 f"SELECT images.id FROM images WHERE {text} ORDER BY images.id", values
             )
@@ -120,8 +124,11 @@ class Filtering:
 class _Compiler:
     """Turns conditions into SQL over the table `images`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, copies: Callable[[], Ids] | None = None
+    ) -> None:
         self._connection = connection
+        self._copies = copies
         self._n_functions = 0
 
     def sql(self, condition: Condition) -> Sql:
@@ -179,11 +186,21 @@ class _Compiler:
             return self._labeled(condition)
         if key == "format":
             return "images.format = ? COLLATE NOCASE", (name,)
+        if key == "duplicate":
+            return self._duplicate(name)
         if (key, name) in _FACTS:
             return _FACTS[key, name], ()
         # What remains is has:KEY of an attribute.
         self._check_attribute(name, condition.at)
         return _of_attribute(name, "1", ())
+
+    def _duplicate(self, name: str) -> Sql:
+        ids = [] if self._copies is None else self._copies().tolist()
+        text = (
+            "(SELECT count(*) FROM files WHERE image_id = images.id) > 1 "
+            "OR images.id IN (SELECT value FROM json_each(?))"
+        )
+        return f"({text})" if name == "yes" else f"NOT ({text})", (json.dumps(ids),)
 
     def _labeled(self, condition: Named) -> Sql:
         folded = condition.name.casefold()
