@@ -7,6 +7,8 @@ import tempfile
 
 HOME = tempfile.mkdtemp(prefix="lookalike-home-")
 os.environ["LOOKALIKE_HOME"] = HOME
+if os.environ.get("LOOKALIKE_TEST_DATABASE"):  # see .ci/postgres
+    os.environ["DATABASE_URL"] = os.environ["LOOKALIKE_TEST_DATABASE"]
 
 
 def _remove(maker: int = os.getpid()) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import os
 import threading
 
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -68,3 +70,8 @@ def test_a_page_that_is_not_there_shows_no_trace(viewer):
     assert answer.status_code == 404
     assert b"Traceback" not in answer.content
     assert settings.DEBUG is False
+
+
+def test_the_database_is_the_one_that_was_named(db):
+    is_postgres = bool(os.environ.get("LOOKALIKE_TEST_DATABASE"))
+    assert connection.vendor == ("postgresql" if is_postgres else "sqlite")
