@@ -15,7 +15,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -130,8 +130,9 @@ def points(asked: Asked) -> Query:
 def composed(asked: Asked) -> Query:
     """Two regions: one by its label and place, one by its colors and size."""
     place = PLACES[asked.rng.integers(len(PLACES))]
-    clauses = Clause(label=asked.label(), position=place), Clause(
-        color_of=asked.box(), size=(0.05, 0.5)
+    clauses = (
+        Clause(label=asked.label(), position=place),
+        Clause(color_of=asked.box(), size=(0.05, 0.5)),
     )
     return Query(composition=Composition(clauses))
 
@@ -292,13 +293,14 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def measure(kind: Kind, asked: Asked, n: int) -> dict[str, float]:
+def measure(kind: Kind, asked: Asked, n: int) -> dict[str, int | float]:
     """Time a kind; milliseconds."""
     questions = [kind(asked) for _ in range(n + WARM)]
     first, *_ = [_timed(question)[0] for question in questions[:WARM]]
     times = np.array([_timed(question) for question in questions[WARM:]])
     p50, p99 = (np.percentile(times, share, axis=0).round(2).tolist() for share in (50, 99))
     return {
+        "queries": n,
         "p50_ms": p50[0],
         "p99_ms": p99[0],
         "p50_core_ms": p50[1],
@@ -313,56 +315,64 @@ def _timed(question: Question) -> tuple[float, float]:
     return 1e3 * (time.perf_counter() - clock), 1e3 * (time.process_time() - core)
 
 
-def measure_all(collection: Collection, n: int, only: str) -> dict[str, dict[str, float]]:
-    """Time all kinds, or those whose name holds a word."""
+def measure_all(collection: Collection, n: int, only: str) -> Iterator[dict[str, Any]]:
+    """Give the figures of all kinds, or of those whose name holds a word, one by one."""
     files = [Path(os.fsdecode(path)) for path in open_dataset(f"scenes:{PICTURES}:6").paths]
-    found = {}
     for name, kind in KINDS.items():
-        if only not in name:
-            continue
-        # Each kind draws for itself, so that one alone is asked the same questions.
-        asked = Asked(collection, collection.catalog.ids(), files, np.random.default_rng(4))
-        found[name] = measure(kind, asked, n)
-        print(f"{name:48}", *found[name].values(), file=sys.stderr, flush=True)
-    return found
+        if only in name:
+            # Each kind draws for itself, so that one alone is asked the same questions.
+            asked = Asked(collection, collection.catalog.ids(), files, np.random.default_rng(4))
+            yield {name: measure(kind, asked, n)}
 
 
 def table(kinds: Mapping[str, Mapping[str, float]]) -> str:
     """Return the figures as a table in Markdown."""
-    lines = ["| | p50, clock | p99, clock | p50, core | p99, core |", "|---|---|---|---|---|"]
-    for name, figures in kinds.items():
-        cells = [f"{value:.3g}" for key, value in figures.items() if key != "first_ms"]
+    columns = ("p50_core_ms", "p99_core_ms", "p50_ms", "p99_ms", "queries")
+    lines = ["| | p50, core | p99, core | p50, clock | p99, clock | queries |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name in (name for name in KINDS if name in kinds):
+        cells = [f"{float(f'{kinds[name][column]:.3g}'):,g}" for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def describe(collection: Collection) -> dict[str, Any]:
+    """Return what is asked."""
+    status = collection.status()
+    return {
+        "images": status["images"],
+        "regions": status["regions"]["regions"],
+        "images_with_regions": status["regions"]["images"],
+        "indexes": {each["descriptor"]: each["kind"] for each in status["indexes"]},
+        "hits": K,
+        "machine": f"{platform.machine()}, one thread, shared with others",
+        "kinds": {},
+    }
+
+
 def main() -> None:
-    """Measure, print the table, and write the figures to a file if asked to."""
+    """Measure, print the table, and write the figures to a file if asked to, kind by kind."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--with-regions", type=int, help="images with regions; all by default")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--folder", type=Path, required=True, help="where the collection is kept")
     parser.add_argument("--only", default="", help="only kinds whose name holds this")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="what it holds of other kinds stays")
     options = parser.parse_args()
     n_with_regions = options.images if options.with_regions is None else options.with_regions
     options.folder.mkdir(parents=True, exist_ok=True)
     place = build(options.folder, options.images, n_with_regions)
     with Collection.open(place) as collection:
-        status = collection.status()
-        figures: dict[str, Any] = {
-            "images": status["images"],
-            "regions": status["regions"],
-            "indexes": {each["descriptor"]: each["kind"] for each in status["indexes"]},
-            "queries_of_each_kind": options.queries,
-            "hits": K,
-            "machine": f"{platform.machine()}, one thread",
-            "kinds": measure_all(collection, options.queries, options.only),
-        }
+        figures = describe(collection)
+        if options.out and options.out.exists():
+            figures["kinds"] = json.loads(options.out.read_text())["kinds"]
+        for found in measure_all(collection, options.queries, options.only):
+            figures["kinds"] |= found
+            print(found, file=sys.stderr, flush=True)
+            if options.out:
+                options.out.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     print(table(figures["kinds"]))
-    if options.out:
-        options.out.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,9 @@ def mixtures(n_images: int, n_scenes: int) -> Iterator[Mixture]:
     for start in range(0, n_images, BATCH):
         n = min(BATCH, n_images - start)
         yield Mixture(
-            rng.choice(n_scenes, n, p=share), rng.integers(0, n_scenes, n), rng.uniform(0.6, 0.95, n)
+            rng.choice(n_scenes, n, p=share),
+            rng.integers(0, n_scenes, n),
+            rng.uniform(0.6, 0.95, n),
         )
 
 

@@ -6,6 +6,7 @@ each is decoded from its code, and overlaps with the painting more or less. Cell
 painted say nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,7 +89,7 @@ def painting(query: Query, context: Context) -> list[Painting]:
     model = context.model()
     target = on_grid(query.layout, model.card)
     code = normalize(model.encode_label_maps(target[None]))
-    calibration = fit_similarities(_overlaps_of_pairs(target, _sample(context)))
+    calibration = fit_similarities(_overlaps_of_pairs(target, *_sample(context)))
     return [Painting(context, target, code, calibration)]
 
 
@@ -144,13 +145,28 @@ def painted_overlap(
         array([0.5])
     """
     is_painted = target != VOID
-    classes = [value for value in np.unique(target[is_painted]) if value != BACKGROUND]
+    painted = target[is_painted]
+    seen = {value: probabilities[:, value][:, is_painted] for value in _classes(painted)}
+    return _mean_overlap(painted, seen)
+
+
+def _classes(painted: UInt8[ndarray, " cells"]) -> list[int]:
+    """Return what is painted, background only if nothing else is."""
+    classes = [value for value in np.unique(painted).tolist() if value != BACKGROUND]
+    return classes or [BACKGROUND]
+
+
+def _mean_overlap(
+    painted: UInt8[ndarray, " cells"], seen: Mapping[int, Float32[ndarray, "items cells"]]
+) -> Float64[ndarray, " items"]:
+    """Return the overlaps with the painted cells, given the probabilities there by class."""
     overlaps = []
-    for value in classes or [BACKGROUND]:
-        seen = probabilities[:, value][:, is_painted].astype(np.float64)
-        is_class = target[is_painted] == value
-        common = seen[:, is_class].sum(axis=1)
-        overlaps.append(common / (is_class.sum() + seen[:, ~is_class].sum(axis=1)))
+    for value, probabilities in seen.items():
+        # In this order of the memory an overlap does not depend on how many are computed.
+        exact = np.ascontiguousarray(probabilities, np.float64)
+        is_class = painted == value
+        common = exact[:, is_class].sum(axis=1)
+        overlaps.append(common / (is_class.sum() + exact[:, ~is_class].sum(axis=1)))
     mean: ndarray = np.mean(overlaps, axis=0)
     return mean
 
@@ -161,7 +177,9 @@ def decoded(context: Context, ids: Ids) -> Float32[ndarray, "items values grid g
 
 
 def _overlaps_of_pairs(
-    target: UInt8[ndarray, "grid grid"], sample: UInt8[ndarray, "items values grid grid"]
+    target: UInt8[ndarray, "grid grid"],
+    sample: UInt8[ndarray, "items values grid grid"],
+    labels: UInt8[ndarray, "items grid grid"],
 ) -> Float64[ndarray, " pairs"]:
     """Return how well random images agree where anything is painted.
 
@@ -172,17 +190,28 @@ def _overlaps_of_pairs(
     rng = np.random.default_rng(0)
     is_all = n * (n - 1) <= _PAIRS
     first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
+    is_painted = target != VOID
     overlaps = []
     for at in first:
         others = np.delete(np.arange(n), at)
         chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
-        own = np.where(target == VOID, VOID, sample[at].argmax(axis=0)).astype(np.uint8)
-        overlaps.append(painted_overlap(own, sample[chosen].astype(np.float32) / 255))
+        painted = labels[at][is_painted]
+        # Of many classes only those of the painting are needed.
+        seen = {
+            value: sample[chosen, value][:, is_painted].astype(np.float32) / 255
+            for value in _classes(painted)
+        }
+        overlaps.append(_mean_overlap(painted, seen))
     return np.concatenate([np.empty(0), *overlaps])
 
 
-def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
-    """Return label probabilities of random images, in 255ths, the same for all queries."""
+def _sample(
+    context: Context,
+) -> tuple[UInt8[ndarray, "items values grid grid"], UInt8[ndarray, "items grid grid"]]:
+    """Return label probabilities of random images, in 255ths, and the most probable labels.
+
+    They are the same for all queries.
+    """
     if "painting" not in context.kept:
         card = context.model().card
         of_one = (len(card.classes) + 1) * card.grid**2
@@ -193,9 +222,10 @@ def _sample(context: Context) -> UInt8[ndarray, "items values grid grid"]:
             np.rint(255 * decoded(context, chosen[start : start + _DECODED_AT_ONCE]))
             for start in range(0, len(chosen), _DECODED_AT_ONCE)
         ]
-        context.kept["painting"] = np.concatenate(parts).astype(np.uint8)
-    sample: UInt8[ndarray, "items values grid grid"] = context.kept["painting"]
-    return sample
+        sample = np.concatenate(parts).astype(np.uint8)
+        context.kept["painting"] = sample, sample.argmax(axis=1).astype(np.uint8)
+    kept: tuple[ndarray, ndarray] = context.kept["painting"]
+    return kept
 
 
 def _cells(start: float, stop: float, grid: int) -> slice:
