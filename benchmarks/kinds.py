@@ -33,6 +33,7 @@ from lookalike.arrays import Pixels
 from lookalike.collection import Collection
 from lookalike.datasets import open_dataset
 from lookalike.exporting import Selected, Target, export
+from lookalike.features.color_words import write_color
 from lookalike.images.decoding import decode
 from lookalike.search.clauses import Clause, Composition
 from lookalike.search.colors import ColorShares, PaintedColors
@@ -158,8 +159,8 @@ def painted_colors(asked: Asked) -> PaintedColors:
     """A picture's colors in the half of the cells."""
     small = np.asarray(Image.fromarray(asked.pixels()).resize((8, 8))).reshape(-1, 3)
     is_painted = asked.rng.permutation(64) < 32
-    painted = zip(small.tolist(), is_painted, strict=True)
-    return PaintedColors(tuple("#%02x%02x%02x" % tuple(c) if kept else None for c, kept in painted))
+    painted = zip(small, is_painted, strict=True)
+    return PaintedColors(tuple(write_color(c) if kept else None for c, kept in painted))
 
 
 def sketch(asked: Asked) -> Drawing:

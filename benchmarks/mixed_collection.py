@@ -21,7 +21,6 @@ from numpy import ndarray
 from benchmarks.filters import description, details
 from lookalike.arrays import Ids
 from lookalike.collection import Collection
-from lookalike.datasets import open_dataset
 from lookalike.features.descriptors import STANDARD
 from lookalike.features.region_features import COLOR_DIM, TEXTURE_DIM
 from lookalike.features.regions import REGIONS_VERSION
