@@ -6,6 +6,7 @@ each is decoded from its code, and overlaps with the painting more or less. Cell
 painted say nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -145,13 +146,28 @@ def painted_overlap(
         array([0.5])
     """
     is_painted = target != VOID
-    classes = [value for value in np.unique(target[is_painted]) if value != BACKGROUND]
+    painted = target[is_painted]
+    seen = {value: probabilities[:, value][:, is_painted] for value in _classes(painted)}
+    return _mean_overlap(painted, seen)
+
+
+def _classes(painted: UInt8[ndarray, " cells"]) -> list[int]:
+    """Return what is painted, background only if nothing else is."""
+    classes = [value for value in np.unique(painted).tolist() if value != BACKGROUND]
+    return classes or [BACKGROUND]
+
+
+def _mean_overlap(
+    painted: UInt8[ndarray, " cells"], seen: Mapping[int, Float32[ndarray, "items cells"]]
+) -> Float64[ndarray, " items"]:
+    """Return the overlaps with the painted cells, given the probabilities there by class."""
     overlaps = []
-    for value in classes or [BACKGROUND]:
-        seen = probabilities[:, value][:, is_painted].astype(np.float64)
-        is_class = target[is_painted] == value
-        common = seen[:, is_class].sum(axis=1)
-        overlaps.append(common / (is_class.sum() + seen[:, ~is_class].sum(axis=1)))
+    for value, probabilities in seen.items():
+        # In this order of the memory an overlap does not depend on how many are computed.
+        exact = np.ascontiguousarray(probabilities, np.float64)
+        is_class = painted == value
+        common = exact[:, is_class].sum(axis=1)
+        overlaps.append(common / (is_class.sum() + exact[:, ~is_class].sum(axis=1)))
     mean: ndarray = np.mean(overlaps, axis=0)
     return mean
 
@@ -193,25 +209,37 @@ def _agreements_of_pairs(
     The most probable labels of one image are the painting, and another image is compared with it:
     a score then says how many random pairs of pictures agree as well in these cells.
     """
-    ids, sample = _sample(context)
+    ids, sample, labels = _sample(context)
     n = len(sample)
     rng = np.random.default_rng(0)
     is_all = n * (n - 1) <= _PAIRS
     first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
-    painted = np.where(target == VOID, VOID, sample[first].argmax(axis=1)).astype(np.uint8)
+    painted = np.where(target == VOID, VOID, labels[first]).astype(np.uint8)
     codes = normalize(context.model().encode_label_maps(painted))
     rows = context.index("layout").vectors(ids)
+    is_painted = target != VOID
     found = [np.empty(0)]
     for at, own, code in zip(first, painted, codes, strict=True):
         others = np.delete(np.arange(n), at)
         chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
-        overlaps = painted_overlap(own, sample[chosen].astype(np.float32) / 255)
+        cells = own[is_painted]
+        # Of many classes only those of the painting are needed.
+        seen = {
+            value: sample[chosen, value][:, is_painted].astype(np.float32) / 255
+            for value in _classes(cells)
+        }
+        overlaps = _mean_overlap(cells, seen)
         found.append(agreement(own, overlaps, np.vecdot(rows[chosen], code)))
     return np.concatenate(found)
 
 
-def _sample(context: Context) -> tuple[Ids, UInt8[ndarray, "items values grid grid"]]:
-    """Return random images and their label probabilities in 255ths, the same for all queries."""
+def _sample(
+    context: Context,
+) -> tuple[Ids, UInt8[ndarray, "items values grid grid"], UInt8[ndarray, "items grid grid"]]:
+    """Return random images, their label probabilities in 255ths, and the most probable labels.
+
+    They are the same for all queries.
+    """
     if "painting" not in context.kept:
         card = context.model().card
         of_one = (len(card.classes) + 1) * card.grid**2
@@ -222,9 +250,10 @@ def _sample(context: Context) -> tuple[Ids, UInt8[ndarray, "items values grid gr
             np.rint(255 * decoded(context, chosen[start : start + _DECODED_AT_ONCE]))
             for start in range(0, len(chosen), _DECODED_AT_ONCE)
         ]
-        context.kept["painting"] = chosen, np.concatenate(parts).astype(np.uint8)
-    ids, sample = context.kept["painting"]
-    return ids, sample
+        sample = np.concatenate(parts).astype(np.uint8)
+        context.kept["painting"] = chosen, sample, sample.argmax(axis=1).astype(np.uint8)
+    ids, sample, labels = context.kept["painting"]
+    return ids, sample, labels
 
 
 def _cells(start: float, stop: float, grid: int) -> slice:
