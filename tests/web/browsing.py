@@ -15,6 +15,8 @@ from http.cookiejar import CookieJar
 
 import pytest
 
+from lookalike import Collection
+from lookalike.storage.annotations import Statement
 from lookalike.web.serving import free_port
 
 CHROMIUM = os.environ.get("LOOKALIKE_CHROMIUM") or shutil.which("chromium")
@@ -43,6 +45,9 @@ def served(tmp_path_factory, gallery):
     """A server as `lookalike serve` starts it, of a copy of the gallery that it may change."""
     place = tmp_path_factory.mktemp("served")
     copy = shutil.copytree(gallery, place / gallery.name)
+    with Collection.open(copy, writable=True) as opened:
+        cats = [Statement(image_id, "cat", True) for image_id in (1, 2, 3)]
+        opened.catalog.knowledge.annotations.add("label", {}, cats)
     port = free_port("127.0.0.1")
     words = ["serve", str(copy), "--port", str(port), "--no-browser", "--home", str(place / "home")]
     server = subprocess.Popen(

@@ -17,6 +17,9 @@ class PictureMap {
   constructor(map) {
     this.map = map;
     this.drawing = new Drawing(canvas, map);
+    const [left, right, top, bottom] = [smallest(map.x), -smallest(map.x.map((x) => -x)), smallest(map.y), -smallest(map.y.map((y) => -y))];
+    this.center = { x: (left + right) / 2, y: (top + bottom) / 2 };
+    this.span = { width: Math.max(.05, right - left), height: Math.max(.05, bottom - top) };
     this.readAddress();
     this.asked = 0; this.told = -1; this.naming = 0; this.storing = 0;
     if (picked) picked.changed = () => { this.drawing.mark((at) => picked.ids.has(map.ids[at])); this.redraw(); };
@@ -28,7 +31,7 @@ class PictureMap {
   // The address holds what is looked at: ?at=x,y,zoom.
   readAddress() {
     const [x, y, zoom] = (new URLSearchParams(location.search).get("at") || "").split(",").map(Number);
-    this.middle = { x: .5, y: .5 }; this.zoom = 1;
+    this.middle = this.center; this.zoom = 1;
     if (zoom >= .5 && zoom <= LARGEST_ZOOM && x >= 0 && x <= 1 && y >= 0 && y <= 1) { this.middle = { x, y }; this.zoom = zoom; }
   }
 
@@ -41,7 +44,11 @@ class PictureMap {
     }, 200);
   }
 
-  get size() { return Math.min(canvas.clientWidth, canvas.clientHeight) * this.zoom; }
+  /** Pixels from 0 to 1 of the map; at zoom 1 all pictures fit. */
+  get size() {
+    const { width, height } = this.span;
+    return .9 * Math.min(canvas.clientWidth / width, canvas.clientHeight / height) * this.zoom;
+  }
 
   redraw() {
     cancelAnimationFrame(this.asked);
@@ -73,20 +80,34 @@ class PictureMap {
     this.move((after.x - before.x) * this.size, (after.y - before.y) * this.size);
   }
 
-  fit() { this.middle = { x: .5, y: .5 }; this.zoom = 1; this.move(0, 0); }
+  fit() { this.middle = this.center; this.zoom = 1; this.move(0, 0); }
 
-  /** Number of the picture there, the nearest of those that cover it; -1 for none. @param {Point} at @param {number} [reach] pixels */
-  at(at, reach = Math.max(8, this.drawing.tileAt(this.size) / 2)) {
+  /** Number of the picture that is seen there, the topmost; -1 for none. @param {Point} at */
+  at(at) {
+    const half = this.drawing.tileAt(this.size) / 2;
+    for (let number = this.map.ids.length - 1; number >= 0; number -= 1) {
+      if (this.away(number, at) < half) return number;
+    }
+    return this.nearest(at, 8);
+  }
+
+  /** Pixels between a picture and a place, the larger of across and down. @param {number} number @param {Point} at */
+  away(number, at) {
+    const { x, y } = this.toCanvas(number);
+    return Math.max(Math.abs(x - at.x), Math.abs(y - at.y));
+  }
+
+  /** @param {Point} at @param {number} reach pixels */
+  nearest(at, reach) {
     let found = -1, best = reach;
-    const under = this.toMap(at);
     for (let number = 0; number < this.map.ids.length; number += 1) {
-      const away = Math.max(Math.abs(this.map.x[number] - under.x), Math.abs(this.map.y[number] - under.y)) * this.size;
+      const away = this.away(number, at);
       if (away < best) { best = away; found = number; }
     }
     return found;
   }
 
-  get nearestToMiddle() { return this.at({ x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 }, Infinity); }
+  get nearestToMiddle() { return this.nearest({ x: canvas.clientWidth / 2, y: canvas.clientHeight / 2 }, Infinity); }
 
   /** Show a picture and its name beside it. @param {number} number -1 for none */
   tell(number) {
@@ -123,6 +144,9 @@ class PictureMap {
     picked?.add(this.map.ids.filter((_, at) => isInside({ x: this.map.x[at], y: this.map.y[at] }, corners)));
   }
 }
+
+/** @param {number[]} values */
+function smallest(values) { return values.reduce((least, each) => Math.min(least, each), Infinity); }
 
 /** @param {Point} point @param {Point[]} corners */
 function isInside(point, corners) {

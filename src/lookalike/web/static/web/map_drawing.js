@@ -16,7 +16,7 @@ void main() {
   inside = corner;
   texel = vec3((cell + corner * .98 + .01) / float(across), gl_InstanceID / (across * across));
   mark = marked;
-  gl_Position = vec4((place - middle) * scale + (corner - .5) * tile * (1. + .3 * marked), 0, 1);
+  gl_Position = vec4((place - middle) * scale + (corner - .5) * tile * (1. + .08 * marked), 0, 1);
   gl_Position.y = -gl_Position.y;
 }`;
 

@@ -43,10 +43,11 @@ export class Picked {
   show() {
     const n = this.ids.size;
     const count = this.form.querySelector("[data-count]");
-    if (count) count.textContent = n ? `${n.toLocaleString("en")} picked` : String(this.form.dataset.hint);
+    if (count) count.textContent = `${n.toLocaleString("en")} picked`;
     const sent = /** @type {HTMLInputElement | null} */ (this.form.querySelector("[name=ids]"));
     if (sent && !this.boxes.length) sent.value = [...this.ids].join(",");
-    for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (this.form.querySelectorAll(".picked button"))) button.disabled = n === 0;
+    const bar = /** @type {HTMLElement | null} */ (this.form.querySelector(".picked"));
+    if (bar) bar.hidden = n === 0;
     this.changed();
   }
 }
