@@ -60,3 +60,6 @@ class Silent:
 
 
 SILENT: Final = Silent()
+
+SILENT_TASK: Final[Task] = _SilentTask()
+"""A task that shows nothing."""

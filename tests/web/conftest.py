@@ -9,6 +9,9 @@ from lookalike import Collection
 from lookalike.web.models import HostedCollection, Membership, Role, User
 from tests.small_sets import write_pictures
 from tests.tiny_model import write_tiny_model
+from tests.web.browsing import browser, page, served, signed_in
+
+__all__ = ["browser", "page", "served", "signed_in"]
 
 N = 24
 PASSWORD = "correct horse battery"

@@ -1,29 +1,13 @@
 """A person at a real browser, offline: every request to another host is refused and counts."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.web.serving import free_port
-
-CHROMIUM = os.environ.get("LOOKALIKE_CHROMIUM") or shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.web.browsing import CHROMIUM, collection_address, serious_faults
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
@@ -42,86 +26,6 @@ PASTE = """async () => {
   const options = {clipboardData: data, bubbles: true, cancelable: true};
   window.dispatchEvent(new ClipboardEvent('paste', options));
 }"""
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory, gallery):
-    """A server as `lookalike serve` starts it; yields the link that lets its owner in."""
-    place = tmp_path_factory.mktemp("served")
-    port = free_port("127.0.0.1")
-    words = ["serve", str(gallery), "--port", str(port), "--no-browser", "--home", str(place)]
-    server = subprocess.Popen(
-        [sys.executable, "-u", "-m", "lookalike", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = []
-    for line in server.stdout:
-        lines.append(line)
-        if "/welcome/" in line:
-            break
-    else:
-        pytest.fail("".join(lines))
-    _wait_for(f"http://127.0.0.1:{port}/healthz/live")
-    yield lines[-1].strip()
-    server.terminate()
-    server.communicate(timeout=20)
-
-
-def _wait_for(address):
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(address, timeout=1):
-                return
-        except OSError:
-            subprocess.run(["sleep", "0.1"], check=True)
-    pytest.fail(f"{address} does not answer")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def signed_in(browser, served):
-    """A browser context that the welcome link has let in."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(served)
-    page.close()
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(signed_in, served):
-    """The search page; whatever the browser complains of fails the test."""
-    complaints = []
-    opened = signed_in.new_page()
-    home = re.match(r"http://[^/]+", served)[0]
-
-    def only_local(route):
-        if route.request.url.startswith((home, "blob:", "data:")):
-            route.continue_()
-        else:
-            complaints.append(f"request to {route.request.url}")
-            route.abort()
-
-    opened.route("**/*", only_local)
-    opened.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(f"{home}/")
-    opened.complaints = complaints
-    yield opened
-    opened.close()
-    assert complaints == []
 
 
 def hits_of(page):
@@ -324,14 +228,7 @@ def test_all_of_it_works_without_a_mouse(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("place", ["", "?like=1", "i/1/", "details/"])
 def test_nothing_keeps_people_out(page, place, scheme):
-    from axe_playwright_python.sync_playwright import Axe
-
-    page.emulate_media(color_scheme=scheme)
-    page.goto(re.match(r"http://[^/]+/c/[^/]+/", page.url)[0] + place)
-    found = Axe().run(page).response["violations"]
-    serious = [each for each in found if each["impact"] in ("serious", "critical")]
-    assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
-    page.complaints[:] = [each for each in page.complaints if "axe" not in each]
+    assert serious_faults(page, collection_address(page) + place, scheme) == []
 
 
 @pytest.mark.parametrize("width", [360, 1920])

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import IO, Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import ImageError, MissingExtraError, UsageError
 from lookalike.images.files import content_hash, display_path, read_content
-from lookalike.progress import SILENT, Progress, Task
+from lookalike.progress import SILENT, SILENT_TASK, Progress, Task
 from lookalike.storage.records import ImageRecord
 
 Target: TypeAlias = Literal["paths", "csv", "json", "zip", "npy", "parquet"]
@@ -145,7 +145,7 @@ def _write_list(
     end: bytes,
     task: Task,
 ) -> None:
-    pieces = _pieces(collection, selected, target, end, task)
+    pieces = list_pieces(collection, selected, target, end=end, task=task)
     if not isinstance(out, Path):
         for piece in pieces:
             out(piece)
@@ -158,9 +158,15 @@ def _write_list(
     write_atomically(out, write_file)
 
 
-def _pieces(
-    collection: Collection, selected: Selected, target: str, end: bytes, task: Task
+def list_pieces(
+    collection: Collection,
+    selected: Selected,
+    target: str,
+    *,
+    end: bytes = b"\n",
+    task: Task = SILENT_TASK,
 ) -> Iterator[bytes]:
+    """Return a list of pictures (`paths`, `csv` or `json`, as `export` writes it) bit by bit."""
     if target == "csv":
         yield _csv_lines([COLUMNS])
     if target == "json":
@@ -221,9 +227,44 @@ def safe_name(record: ImageRecord) -> str:
 def _write_zip(
     collection: Collection, selected: Selected, path: Path, report: ExportReport, task: Task
 ) -> None:
+    with path.open("wb") as file:
+        for piece in zip_pieces(collection, selected, report, task=task):
+            file.write(piece)
+
+
+class _Passed:
+    """A file that only keeps what was written to it until that is taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def zip_pieces(
+    collection: Collection, selected: Selected, report: ExportReport, *, task: Task = SILENT_TASK
+) -> Iterator[bytes]:
+    """Return an archive of the originals, one picture after the other, and `manifest.csv` last.
+
+    Args:
+        collection: Whose pictures.
+        selected: Which of them.
+        report: Gets the originals that could not be read; they have no name in the manifest.
+        task: Told of every picture.
+    """
+    passed = _Passed()
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         tempfile.TemporaryFile() as manifest,
+        zipfile.ZipFile(cast(IO[bytes], passed), "w", zipfile.ZIP_STORED) as archive,
     ):
         manifest.write(_csv_lines([("name", *COLUMNS)]))
         for ids in _pages(selected):
@@ -232,9 +273,11 @@ def _write_zip(
                 row = _row(record, selected.scores)
                 manifest.write(_csv_lines([[name, *(_cell(row[column]) for column in COLUMNS)]]))
                 task.advance()
+                yield passed.take()
         manifest.seek(0)
         with archive.open("manifest.csv", "w") as file:
             shutil.copyfileobj(manifest, file)
+    yield passed.take()
 
 
 def _add_original(archive: zipfile.ZipFile, record: ImageRecord, report: ExportReport) -> str:

@@ -5,6 +5,7 @@ Collections stay where they are. What lies here can be moved as a whole::
     server.sqlite    accounts, jobs, saved searches (unless DATABASE_URL names another database)
     secret           signs sessions; readable by its owner alone
     uploads/         pictures that people search with, until they expire
+    atlases/         small pictures for maps; derived, may be deleted at any time
     created/         collections made in the browser
     static/          empty, or what `collectstatic` gathered
 """
@@ -53,6 +54,11 @@ class ServerHome:
         return self.path / "uploads"
 
     @property
+    def atlases(self) -> Path:
+        """Small pictures for maps, many to a file."""
+        return self.path / "atlases"
+
+    @property
     def created(self) -> Path:
         """Collections made in the browser."""
         return self.path / "created"
@@ -69,7 +75,7 @@ class ServerHome:
             EnvironmentFault: If they cannot be made.
         """
         try:
-            for folder in (self.path, self.uploads, self.created, self.static):
+            for folder in (self.path, self.uploads, self.atlases, self.created, self.static):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise environment_fault(error, f"{self.path} cannot be used") from error

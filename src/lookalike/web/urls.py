@@ -4,7 +4,16 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from lookalike.web.api import api
-from lookalike.web.views import accounts, collections, health, jobs, pictures, searching
+from lookalike.web.views import (
+    accounts,
+    browsing,
+    collections,
+    health,
+    jobs,
+    picking,
+    pictures,
+    searching,
+)
 
 urlpatterns = [
     path("", searching.start, name="start"),
@@ -22,6 +31,14 @@ urlpatterns = [
     path("c/<slug:slug>/details/", collections.details, name="details"),
     path("c/<slug:slug>/index/", collections.index, name="index"),
     path("c/<slug:slug>/share/", collections.share, name="share"),
+    path("c/<slug:slug>/browse/", browsing.clusters, name="browse"),
+    path("c/<slug:slug>/browse/clusters/<int:number>/", browsing.cluster, name="cluster"),
+    path("c/<slug:slug>/browse/subjects/", browsing.subjects, name="subjects"),
+    path("c/<slug:slug>/browse/map/", browsing.map_page, name="map"),
+    path("c/<slug:slug>/browse/map.json", browsing.map_points, name="map_points"),
+    path("c/<slug:slug>/browse/atlas/<slug:key>/<int:number>.webp", browsing.atlas, name="atlas"),
+    path("c/<slug:slug>/browse/make/<slug:kind>/", browsing.group, name="group"),
+    path("c/<slug:slug>/picked/", picking.picked, name="picked"),
     path("c/<slug:slug>/i/<int:image_id>/", pictures.image, name="image"),
     path("c/<slug:slug>/i/<int:image_id>/small.webp", pictures.thumbnail, name="thumbnail"),
     path("c/<slug:slug>/i/<int:image_id>/large.webp", pictures.large, name="large"),

@@ -23,11 +23,16 @@ from django.db import close_old_connections
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lookalike.web.settings")
 django.setup()
 
-from lookalike.collection import Collection  # noqa: E402 - Django must be set up first
-from lookalike.errors import CollectionLockedError, LookalikeError  # noqa: E402
+from lookalike.errors import (  # noqa: E402 - Django must be set up first
+    CollectionLockedError,
+    LookalikeError,
+    UsageError,
+)
 from lookalike.progress import Progress, Task  # noqa: E402
-from lookalike.web import uploads  # noqa: E402
+from lookalike.web import atlases, uploads  # noqa: E402
 from lookalike.web.models import Job, JobState, Wish  # noqa: E402
+from lookalike.web.models.jobs import LEASE_SECONDS  # noqa: E402
+from lookalike.web.work import WORK  # noqa: E402
 
 log = logging.getLogger("lookalike.web.worker")
 
@@ -90,10 +95,34 @@ class JobProgress:
 
 
 def work_on(job: Job, progress: Progress) -> None:
-    """Do a job; leaves its report in it."""
-    with Collection.open_or_create(job.collection.folder) as collection:
-        report = collection.add(*job.options["sources"], progress=progress)
-    job.report = report.to_json()
+    """Do a job; leaves its report in it.
+
+    Raises:
+        UsageError: If nobody knows how to.
+    """
+    if job.kind not in WORK:
+        raise UsageError(f"there is no work of kind {job.kind!r}; is the worker older than that?")
+    with _heartbeat(job):
+        job.report = WORK[job.kind](job, progress)
+
+
+@contextmanager
+def _heartbeat(job: Job) -> Iterator[None]:
+    """Keep the lease through steps that tell of no progress for longer than it lasts."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(LEASE_SECONDS / 3):
+            job.keep()
+        close_old_connections()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def run_job(job: Job) -> None:
@@ -126,6 +155,7 @@ def serve(stop: threading.Event) -> None:
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
             uploads.delete_expired()
+            atlases.delete_old()
         job = Job.take(name)
         if job is None:
             stop.wait(IDLE_SECONDS)

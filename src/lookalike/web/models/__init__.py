@@ -3,7 +3,7 @@
 from lookalike.web.models.accounts import ApiToken, User, WelcomeLink
 from lookalike.web.models.audit import AuditEntry
 from lookalike.web.models.collections import HostedCollection, Membership, Role
-from lookalike.web.models.jobs import Job, JobState, Wish
+from lookalike.web.models.jobs import Job, JobKind, JobState, Wish
 from lookalike.web.models.pictures import UploadedPicture
 from lookalike.web.models.searches import SavedSearch
 
@@ -12,6 +12,7 @@ __all__ = [
     "AuditEntry",
     "HostedCollection",
     "Job",
+    "JobKind",
     "JobState",
     "Membership",
     "Role",

@@ -15,6 +15,14 @@ LEASE_SECONDS: Final = 15.0
 """A worker that has not been heard of for so long has died, and its job is taken by another."""
 
 
+class JobKind(models.TextChoices):
+    """What a job does."""
+
+    INDEX = "index"
+    CLUSTERS = "clusters"
+    MAP = "map"
+
+
 class JobState(models.TextChoices):
     """Where a job stands."""
 
@@ -114,6 +122,11 @@ class Job(models.Model):
         if not n_renewed:
             return None
         return Wish(Job.objects.values_list("wish", flat=True).get(pk=self.pk))
+
+    def keep(self) -> None:
+        """Tell that the worker lives while a step takes longer than the lease."""
+        mine = Job.objects.filter(pk=self.pk, state=JobState.RUNNING, worker=self.worker)
+        mine.update(lease_until=timezone.now() + timedelta(seconds=LEASE_SECONDS))
 
     def end(self, state: JobState, *, error: str = "") -> bool:
         """Store how it ended; `False` if another worker has it by now."""
