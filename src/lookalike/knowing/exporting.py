@@ -132,6 +132,50 @@ def export(
     return report
 
 
+def stream(
+    collection: Collection, selected: Selected, target: Literal["csv", "json", "zip"]
+) -> Iterator[bytes]:
+    """Give an export piece by piece, as a connection takes it up; memory holds one picture.
+
+    Archives are as `export` writes them; originals that cannot be read have no name in their
+    manifest.
+
+    Raises:
+        UsageError: If an id is unknown.
+    """
+    sent = _Sent()
+    report = ExportReport(target, [], len(selected.ids))
+    with SILENT.task("Exporting", len(selected.ids)) as task:
+        if target != "zip":
+            yield from _pieces(collection, selected, target, b"\n", task)
+            return
+        for _ in _archived(collection, selected, sent, report, task):
+            yield sent.take()
+    yield sent.take()
+
+
+class _Sent(io.RawIOBase):
+    """A file that cannot be gone back in: what was written is taken out and forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Whether it can be written: yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take bytes in; return how many."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
 def _pages(selected: Selected) -> Iterator[Ids]:
     for start in range(0, len(selected.ids), PAGE):
         yield selected.ids[start : start + PAGE]
@@ -221,8 +265,20 @@ def safe_name(record: ImageRecord) -> str:
 def _write_zip(
     collection: Collection, selected: Selected, path: Path, report: ExportReport, task: Task
 ) -> None:
+    for _ in _archived(collection, selected, path, report, task):
+        pass
+
+
+def _archived(
+    collection: Collection,
+    selected: Selected,
+    out: Path | io.RawIOBase,
+    report: ExportReport,
+    task: Task,
+) -> Iterator[None]:
+    """Write an archive; stop after each original, so that what was written can be sent on."""
     with (
-        zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         tempfile.TemporaryFile() as manifest,
     ):
         manifest.write(_csv_lines([("name", *COLUMNS)]))
@@ -232,6 +288,7 @@ def _write_zip(
                 row = _row(record, selected.scores)
                 manifest.write(_csv_lines([[name, *(_cell(row[column]) for column in COLUMNS)]]))
                 task.advance()
+                yield
         manifest.seek(0)
         with archive.open("manifest.csv", "w") as file:
             shutil.copyfileobj(manifest, file)

@@ -4,7 +4,17 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from lookalike.web.api import api
-from lookalike.web.views import accounts, collections, health, jobs, pictures, searching
+from lookalike.web.views import (
+    accounts,
+    collections,
+    duplicates,
+    health,
+    jobs,
+    labeling,
+    pictures,
+    searches,
+    searching,
+)
 
 urlpatterns = [
     path("", searching.start, name="start"),
@@ -27,6 +37,19 @@ urlpatterns = [
     path("c/<slug:slug>/i/<int:image_id>/large.webp", pictures.large, name="large"),
     path("c/<slug:slug>/i/<int:image_id>/layout.png", pictures.layout, name="layout"),
     path("c/<slug:slug>/i/<int:image_id>/original", pictures.original, name="original"),
+    path("c/<slug:slug>/label/", labeling.label, name="label"),
+    path("c/<slug:slug>/label/pictures/", labeling.label_pictures, name="label_pictures"),
+    path("c/<slug:slug>/label/clusters/", labeling.label_clusters, name="label_clusters"),
+    path("c/<slug:slug>/label/preview/", labeling.label_preview, name="label_preview"),
+    path("c/<slug:slug>/label/propagate/", labeling.label_propagate, name="label_propagate"),
+    path("c/<slug:slug>/label/review/", labeling.label_review, name="label_review"),
+    path("c/<slug:slug>/label/undo/", labeling.label_undo, name="label_undo"),
+    path("c/<slug:slug>/duplicates/", duplicates.duplicates, name="duplicates"),
+    path("c/<slug:slug>/duplicates/decide/", duplicates.decide, name="decide_duplicates"),
+    path("c/<slug:slug>/duplicates/list.txt", duplicates.removable, name="removable_duplicates"),
+    path("c/<slug:slug>/searches/", searches.save, name="save_search"),
+    path("c/<slug:slug>/searches/<int:search_id>/delete/", searches.delete, name="delete_search"),
+    path("c/<slug:slug>/export/<slug:kind>/", searches.export, name="export"),
     path("c/<slug:slug>/jobs/<uuid:job_id>/", jobs.job, name="job"),
     path("c/<slug:slug>/jobs/<uuid:job_id>/<slug:action>/", jobs.steer, name="steer_job"),
     path("uploads/", pictures.upload, name="upload"),
