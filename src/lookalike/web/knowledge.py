@@ -14,14 +14,9 @@ from lookalike.storage.records import ImageRecord
 from lookalike.web import galleries
 from lookalike.web.models import HostedCollection
 
-_SAID_BY: Final = {
-    "person": "said by a person",
-    "data set": "from the data set",
-    "propagated": "carried over",
-    "model": "seen by the model",
-}
-_ORDER: Final = tuple(_SAID_BY)
-_GIVEN: Final = ("person", "data set")
+_SAID_BY: Final = {"person": "said by a person", "data set": "from the data set"}
+_GUESSED: Final = (("Propagated", "propagated"), ("Seen in it", "model"))
+_GIVEN: Final = tuple(_SAID_BY)
 _PLACES: Final = ("gps", "latitude", "longitude", "altitude", "geo", "location")
 """Keys of attributes that would tell where a picture was taken contain one of these."""
 
@@ -34,7 +29,11 @@ def known_of(collection: Collection, record: ImageRecord) -> dict[str, Any]:
     told = [_told(each) for each in sorted(known["labels"], key=_by_trust)]
     return {
         "said": [each for each in told if each["is_given"]],
-        "guessed": [each for each in told if not each["is_given"]],
+        "guessed": [
+            (title, rows)
+            for title, by in _GUESSED
+            if (rows := [each for each in told if each["provenance"] == by])
+        ],
         "captions": known["captions"],
         "attributes": [
             each
@@ -48,6 +47,7 @@ def _told(label: dict[str, Any]) -> dict[str, Any]:
     by, probability = label["by"], label["probability"]
     return {
         "name": label["name"],
+        "provenance": by,
         "by": _SAID_BY.get(by, by),
         "is_given": by in _GIVEN,
         "percent": round(100 * probability),
@@ -55,9 +55,8 @@ def _told(label: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _by_trust(label: dict[str, Any]) -> tuple[int, float, str]:
-    place = _ORDER.index(label["by"]) if label["by"] in _ORDER else len(_ORDER)
-    return place, -label["probability"], label["name"]
+def _by_trust(label: dict[str, Any]) -> tuple[bool, float, str]:
+    return label["by"] != "person", -label["probability"], label["name"]
 
 
 def palette_of(hosted: HostedCollection, record: ImageRecord) -> list[dict[str, Any]]:

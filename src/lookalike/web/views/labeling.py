@@ -1,4 +1,4 @@
-"""The page Label: what a person says of some pictures, carried over to all others."""
+"""The page Label: what a person says of some pictures, propagated to all others."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +18,7 @@ from lookalike.web import labels
 from lookalike.web.access import place, with_collection
 from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.models import HostedCollection, Role
-from lookalike.web.numbers import ids_of, whole
+from lookalike.web.given_numbers import ids_of, whole
 from lookalike.web.writing import note, when_free, writing
 
 

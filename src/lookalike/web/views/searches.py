@@ -18,7 +18,7 @@ from lookalike.web.access import person, with_collection
 from lookalike.web.asking import MOST_HITS, Asked
 from lookalike.web.galleries import open_collections
 from lookalike.web.models import HostedCollection, SavedSearch
-from lookalike.web.numbers import whole
+from lookalike.web.given_numbers import whole
 from lookalike.web.writing import note
 
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}

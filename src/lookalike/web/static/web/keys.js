@@ -6,3 +6,7 @@ document.addEventListener("keydown", (event) => {
   const pressed = document.querySelector(`[data-key="${event.key.toLowerCase()}"]`);
   if (pressed instanceof HTMLElement) { event.preventDefault(); pressed.click(); }
 });
+
+// Where one types first; on a phone the keyboard would hide what it is about.
+const first = document.querySelector("[data-first]");
+if (first instanceof HTMLElement && matchMedia("(min-width: 900px)").matches) first.focus({ preventScroll: true });
