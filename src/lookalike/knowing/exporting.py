@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from lookalike.atomic import write_atomically
 from lookalike.collection import Collection
 from lookalike.errors import ImageError, MissingExtraError, UsageError
 from lookalike.images.files import content_hash, display_path, read_content
-from lookalike.progress import SILENT, SILENT_TASK, Progress, Task
+from lookalike.progress import SILENT, Progress, Task
 from lookalike.storage.records import ImageRecord
 
 Target: TypeAlias = Literal["paths", "csv", "json", "zip", "npy", "parquet"]
@@ -132,6 +132,50 @@ def export(
     return report
 
 
+def stream(
+    collection: Collection, selected: Selected, target: Literal["csv", "json", "zip"]
+) -> Iterator[bytes]:
+    """Give an export piece by piece, as a connection takes it up; memory holds one picture.
+
+    Archives are as `export` writes them; originals that cannot be read have no name in their
+    manifest.
+
+    Raises:
+        UsageError: If an id is unknown.
+    """
+    sent = _Sent()
+    report = ExportReport(target, [], len(selected.ids))
+    with SILENT.task("Exporting", len(selected.ids)) as task:
+        if target != "zip":
+            yield from _pieces(collection, selected, target, b"\n", task)
+            return
+        for _ in _archived(collection, selected, sent, report, task):
+            yield sent.take()
+    yield sent.take()
+
+
+class _Sent(io.RawIOBase):
+    """A file that cannot be gone back in: what was written is taken out and forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Whether it can be written: yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take bytes in; return how many."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
 def _pages(selected: Selected) -> Iterator[Ids]:
     for start in range(0, len(selected.ids), PAGE):
         yield selected.ids[start : start + PAGE]
@@ -145,7 +189,7 @@ def _write_list(
     end: bytes,
     task: Task,
 ) -> None:
-    pieces = list_pieces(collection, selected, target, end=end, task=task)
+    pieces = _pieces(collection, selected, target, end, task)
     if not isinstance(out, Path):
         for piece in pieces:
             out(piece)
@@ -158,15 +202,9 @@ def _write_list(
     write_atomically(out, write_file)
 
 
-def list_pieces(
-    collection: Collection,
-    selected: Selected,
-    target: str,
-    *,
-    end: bytes = b"\n",
-    task: Task = SILENT_TASK,
+def _pieces(
+    collection: Collection, selected: Selected, target: str, end: bytes, task: Task
 ) -> Iterator[bytes]:
-    """Return a list of pictures (`paths`, `csv` or `json`, as `export` writes it) bit by bit."""
     if target == "csv":
         yield _csv_lines([COLUMNS])
     if target == "json":
@@ -227,44 +265,21 @@ def safe_name(record: ImageRecord) -> str:
 def _write_zip(
     collection: Collection, selected: Selected, path: Path, report: ExportReport, task: Task
 ) -> None:
-    with path.open("wb") as file:
-        for piece in zip_pieces(collection, selected, report, task=task):
-            file.write(piece)
-
-
-class _Passed:
-    """A file that only keeps what was written to it until that is taken."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
+    for _ in _archived(collection, selected, path, report, task):
         pass
 
-    def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
 
-
-def zip_pieces(
-    collection: Collection, selected: Selected, report: ExportReport, *, task: Task = SILENT_TASK
-) -> Iterator[bytes]:
-    """Return an archive of the originals, one picture after the other, and `manifest.csv` last.
-
-    Args:
-        collection: Whose pictures.
-        selected: Which of them.
-        report: Gets the originals that could not be read; they have no name in the manifest.
-        task: Told of every picture.
-    """
-    passed = _Passed()
+def _archived(
+    collection: Collection,
+    selected: Selected,
+    out: Path | io.RawIOBase,
+    report: ExportReport,
+    task: Task,
+) -> Iterator[None]:
+    """Write an archive; stop after each original, so that what was written can be sent on."""
     with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
         tempfile.TemporaryFile() as manifest,
-        zipfile.ZipFile(cast(IO[bytes], passed), "w", zipfile.ZIP_STORED) as archive,
     ):
         manifest.write(_csv_lines([("name", *COLUMNS)]))
         for ids in _pages(selected):
@@ -273,11 +288,10 @@ def zip_pieces(
                 row = _row(record, selected.scores)
                 manifest.write(_csv_lines([[name, *(_cell(row[column]) for column in COLUMNS)]]))
                 task.advance()
-                yield passed.take()
+                yield
         manifest.seek(0)
         with archive.open("manifest.csv", "w") as file:
             shutil.copyfileobj(manifest, file)
-    yield passed.take()
 
 
 def _add_original(archive: zipfile.ZipFile, record: ImageRecord, report: ExportReport) -> str:

@@ -183,6 +183,21 @@ class Annotations:
                 "GROUP BY label_id, provenance ORDER BY name, provenance"
             ).fetchall()
 
+    def doubtful(
+        self, n: int, *, label: str | None = None, offset: int = 0
+    ) -> list[tuple[int, str, float]]:
+        """Return images, labels and probabilities that were worked out, nearest to one half first.
+
+        Those of which a person has spoken since are left out.
+
+        Args:
+            n: At most so many.
+            label: Only this one; all if not given.
+            offset: So many are passed over first.
+        """
+        with self._database.reading() as connection:
+            return connection.execute(_DOUBTFUL, (label, label, n, offset)).fetchall()
+
     def find(self, label: str, k: int, least: float) -> list[tuple[int, float, str]]:
         """Return image, probability and provenance of the `k` most probable images of a label.
 
@@ -199,6 +214,15 @@ class Annotations:
                 )
             return connection.execute(_FIND, (row[0], least, k)).fetchall()
 
+
+_DOUBTFUL: Final = """
+    SELECT image_id, name, probability FROM image_labels AS guessed
+    JOIN labels ON labels.id = label_id
+    WHERE provenance = 'propagated' AND (? IS NULL OR name = ?) AND NOT EXISTS (
+        SELECT 1 FROM image_labels AS said WHERE said.image_id = guessed.image_id
+        AND said.label_id = guessed.label_id AND said.provenance = 'person'
+    ) ORDER BY abs(probability - 0.5), image_id, name LIMIT ? OFFSET ?
+"""
 
 _FIND: Final = """
     SELECT image_id, believed, provenance FROM (

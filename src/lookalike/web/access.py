@@ -46,6 +46,11 @@ def with_collection(role: Role = Role.VIEWER) -> Callable[[View], View]:
     return decorate
 
 
+def place(request: HttpRequest, hosted: HostedCollection) -> dict[str, Any]:
+    """Return what every page of a collection is given: where it is, and what one may do there."""
+    return {"collection": hosted, "role": hosted.role_of(person(request)), "Role": Role}
+
+
 def staff_only(view: View) -> View:
     """Let only staff see a view; it does not exist for others."""
 

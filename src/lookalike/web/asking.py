@@ -112,6 +112,18 @@ class Asked:
             raise UsageError(f"a search takes {MOST_EXAMPLES} examples at most; take some away")
         return asked
 
+    @classmethod
+    def from_address(cls, address: str) -> "Asked":
+        """Read what stands behind the question mark of an address; see `of`."""
+        return cls.of(QueryDict(address))
+
+    @property
+    def uploads(self) -> tuple[str, ...]:
+        """Tokens of the pictures that were sent for it."""
+        given = (*self.likes, *self.unlikes, *(getattr(self, name) for name in _DRAWN))
+        sent = (each.partition("@")[0] for each in given if each.startswith(UPLOAD))
+        return tuple(dict.fromkeys(each.removeprefix(UPLOAD) for each in sent))
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked."""
@@ -119,14 +131,18 @@ class Asked:
         return not any(getattr(self, name) for name in asks)
 
     def to_address(self) -> str:
-        """Return the parameters that ask for the same."""
+        """Return the parameters that ask for the same, as they stand in an address."""
+        return urlencode(self.parameters)
+
+    @property
+    def parameters(self) -> list[tuple[str, str]]:
+        """The parameters that ask for the same."""
         parameters = [("like", each) for each in self.likes]
         parameters += [("unlike", each) for each in self.unlikes]
         parameters += [("round", each) for each in self.rounds]
         parameters += [("box", each) for each in self.boxes]
         parameters += [(name, value) for name in _PLAIN if (value := getattr(self, name))]
-        parameters += [("w", f"{name}:{weight:g}") for name, weight in self.weights]
-        return urlencode(parameters)
+        return parameters + [("w", f"{name}:{weight:g}") for name, weight in self.weights]
 
     def without(self, example: str) -> "Asked":
         """Return the same without one example."""

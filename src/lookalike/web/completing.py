@@ -1,11 +1,13 @@
 """What a search could go on with."""
 
+import re
 from typing import Final
 
 from lookalike.collection import Collection
 from lookalike.search.filter_keys import FILTER_KEYS
 
 MOST: Final = 8
+_SIMPLE: Final = re.compile(r"[\w-]+")
 
 
 def completions(collection: Collection, word: str) -> list[str]:
@@ -21,16 +23,19 @@ def completions(collection: Collection, word: str) -> list[str]:
     key, colon, value = start.partition(":")
     labels = collection.catalog.knowledge.subjects.labels()
     if colon and key == "label":
-        return [f"{sign}label:{_quoted(each)}" for each in labels if _fits(each, value)][:MOST]
+        return [f"{sign}label:{quoted(each)}" for each in labels if _fits(each, value)][:MOST]
     if colon:
         return []
     keys = [f"{sign}{each.name}:" for each in FILTER_KEYS if _fits(each.name, start)]
-    return [*keys, *(sign + _quoted(each) for each in labels if _fits(each, start))][:MOST]
+    return [*keys, *(sign + quoted(each) for each in labels if _fits(each, start))][:MOST]
 
 
 def _fits(name: str, start: str) -> bool:
     return name.lower().startswith(start.strip('"'))
 
 
-def _quoted(label: str) -> str:
-    return f'"{label}"' if " " in label else label
+def quoted(label: str) -> str:
+    """Return a label as it stands in a search."""
+    if _SIMPLE.fullmatch(label):
+        return label
+    return '"' + label.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -108,6 +108,12 @@ class Remembered:
                     self._hits.popitem(last=False)
         return known
 
+    def forget(self, hosted: HostedCollection) -> None:
+        """Forget the hits in a collection, whose labels or decisions have changed."""
+        with self._lock:
+            for key in [key for key in self._hits if key[0] == hosted.path]:
+                del self._hits[key]
+
 
 _remembered: Final = Remembered()
 
@@ -142,6 +148,18 @@ def find(
         hits.is_exact,
         0 if hits.beyond is None else int(hits.beyond[0]),
     )
+
+
+def forget(hosted: HostedCollection) -> None:
+    """Search a collection anew from now on: filters may find something else."""
+    _remembered.forget(hosted)
+
+
+def everything(
+    name: str, hosted: HostedCollection, collection: Collection, query: Query, k: int
+) -> Hits:
+    """Return the `k` best hits at once, for an export; `name` as in `find`."""
+    return _remembered.search(name, hosted, collection, query, k)
 
 
 def shown_hits(

@@ -5,6 +5,8 @@ made of the pixels.
 """
 
 import io
+from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +22,13 @@ from lookalike.images.thumbnails import encode_webp, held_in_file
 from lookalike.web import decoders
 from lookalike.web.home import ServerHome
 from lookalike.web.models import UploadedPicture, User
+from lookalike.web.models.pictures import expiry
 
 MOST_BYTES: Final = 32 * 2**20
 """Largest upload."""
 
 _STORED_QUALITY: Final = 95
+_FOR_GOOD_DAYS: Final = 36_525
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """What people may send; TIFF has too many decoders to be taken from strangers."""
 
@@ -100,6 +104,17 @@ def find(user: User, token: str) -> UploadedPicture:
     if found is None:
         raise UsageError("the picture that was uploaded has expired; send it again")
     return found
+
+
+def keep_for_good(user: User, tokens: Iterable[str]) -> None:
+    """Let pictures stay that a saved search asks with."""
+    mine = UploadedPicture.objects.filter(user=user, pk__in=list(tokens))
+    mine.update(expires=timezone.now() + timedelta(days=_FOR_GOOD_DAYS))
+
+
+def let_expire(user: User, tokens: Iterable[str]) -> None:
+    """Let pictures go in a day."""
+    UploadedPicture.objects.filter(user=user, pk__in=list(tokens)).update(expires=expiry())
 
 
 def pixels_of(picture: UploadedPicture) -> Pixels:

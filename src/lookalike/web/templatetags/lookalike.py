@@ -5,6 +5,7 @@ from datetime import timedelta
 from django import template
 
 from lookalike.web.asking import Asked
+from lookalike.web.completing import quoted
 
 register = template.Library()
 
@@ -64,3 +65,14 @@ def bytes_in_words(n: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+@register.filter
+def as_filter(label: str) -> str:
+    """Return the filter that finds the pictures of a label.
+
+    Example:
+        >>> as_filter("dog"), as_filter("polar bear")
+        ('label:dog', 'label:"polar bear"')
+    """
+    return f"label:{quoted(label)}"

@@ -1,6 +1,5 @@
 """What can be done with pictures that were picked: search with them, or take them along."""
 
-from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlencode
 
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_POST
 from lookalike.arrays import Ids
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
-from lookalike.exporting import ExportReport, Selected, list_pieces, zip_pieces
+from lookalike.knowing.exporting import Selected, stream
 from lookalike.web.access import with_collection
 from lookalike.web.asking import MOST_EXAMPLES
 from lookalike.web.galleries import open_collections
@@ -44,7 +43,7 @@ def picked(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
             f"{what[:20]!r} cannot be done with pictures; choose search, csv, json or zip"
         )
     AuditEntry.write(request, f"exported {what}", f"{hosted.slug}, {len(ids)} pictures")
-    answer = StreamingHttpResponse(_pieces(collection, Selected(ids), what), _KINDS[what])
+    answer = StreamingHttpResponse(stream(collection, Selected(ids), what), _KINDS[what])
     answer["Content-Disposition"] = f'attachment; filename="{hosted.slug}.{what}"'
     if what == "zip":
         # Pictures are compressed already; so said, nobody does it a second time.
@@ -78,9 +77,3 @@ def _search(request: HttpRequest, hosted: HostedCollection, ids: Ids) -> HttpRes
         ids = ids[np.linspace(0, len(ids) - 1, MOST_EXAMPLES).round().astype(np.int64)]
     asked = urlencode([("like", image_id) for image_id in ids.tolist()])
     return redirect(f"{reverse('search', args=[hosted.slug])}?{asked}")
-
-
-def _pieces(collection: Collection, selected: Selected, what: str) -> Iterator[bytes]:
-    if what == "zip":
-        return zip_pieces(collection, selected, ExportReport("zip", [], len(selected.ids)))
-    return list_pieces(collection, selected, what)

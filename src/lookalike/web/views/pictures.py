@@ -26,9 +26,10 @@ from lookalike.images.files import content_hash, display_path, read_content
 from lookalike.search.queries import IdExample, Query
 from lookalike.storage.records import ImageRecord
 from lookalike.web import galleries, results, uploads
-from lookalike.web.access import person, with_collection
+from lookalike.web.access import person, place, with_collection
 from lookalike.web.asking import UPLOAD
 from lookalike.web.galleries import open_collections
+from lookalike.web.knowledge import known_of, palette_of
 from lookalike.web.models import HostedCollection
 
 _BACKGROUND_ALPHA: Final = 60
@@ -116,11 +117,13 @@ def image(request: HttpRequest, hosted: HostedCollection, image_id: int) -> Http
     record = _image(collection, image_id)
     page = results.find(f"like={record.id}", hosted, collection, Query((IdExample(record.id),)))
     content = {
-        "collection": hosted,
+        **place(request, hosted),
         "image": record,
         "short": record.hash.hex()[:12],
         "paths": [display_path(path) for path in record.paths],
         "labels": [(name, round(100 * share)) for name, share in record.labels],
+        **known_of(collection, record),
+        "palette": palette_of(hosted, record),
         "legend": _legend(collection, record),
         "similar": page.hits[:12],
         "has_layout": collection.card.has_layout,

@@ -3,16 +3,16 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from lookalike.collection import Collection
 from lookalike.model_folder import ModelCard
-from lookalike.web import results, uploads
+from lookalike.web import results, saving, uploads
 from lookalike.web.access import person, with_collection
 from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked
-from lookalike.web.completing import completions
+from lookalike.web.completing import MOST, completions
 from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.models import HostedCollection, Job, JobState, Role, User
 from lookalike.weighing import DEFAULT_WEIGHTS
@@ -34,12 +34,14 @@ def start(request: HttpRequest) -> HttpResponseBase:
 
 @require_GET
 @with_collection()
-def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
+def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Show the search page; all that it asks is in the address."""
     running = hosted.jobs.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
     if not hosted.exists:
         return render(request, "web/empty.html", _place(request, hosted, running))
     asked = Asked.of(request.GET)
+    if (kept := saving.find(person(request), hosted, asked.q)) is not None:
+        return redirect(f"{request.path}?{kept.query['address']}")
     collection = open_collections.get(hosted)
     page = "web/hits.html" if request.headers.get("HX-Target") == "hits" else "web/search.html"
     content = {
@@ -55,6 +57,7 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
         "has_layout": collection.card.has_layout,
         "card": collection.card,
         "labels": _labels(collection.card),
+        "saved": saving.saved_by(person(request), hosted),
         **_found(request, hosted, collection, asked),
     }
     return render(request, page, content)
@@ -139,4 +142,5 @@ def suggest(request: HttpRequest, hosted: HostedCollection) -> JsonResponse:
     start, _, last = text.rpartition(" ")
     found = completions(open_collections.get(hosted), last) if hosted.exists and last else []
     before = f"{start} " if start else ""
-    return JsonResponse({"suggestions": [before + each for each in found]})
+    kept = saving.suggested(person(request), hosted, text) if text else []
+    return JsonResponse({"suggestions": [*(before + each for each in found), *kept[:MOST]]})

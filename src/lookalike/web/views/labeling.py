@@ -1,0 +1,189 @@
+"""The page Label: what a person says of some pictures, propagated to all others."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from lookalike.errors import UsageError
+from lookalike.search.annotation import propagate as carry
+from lookalike.search.annotation import undo as take_back
+from lookalike.search.clusters import make_clusters, place_new
+from lookalike.storage.annotations import Statement
+from lookalike.web import labels
+from lookalike.web.access import place, with_collection
+from lookalike.web.galleries import image_record, open_collections
+from lookalike.web.given_numbers import ids_of, whole
+from lookalike.web.models import HostedCollection, Role
+from lookalike.web.writing import note, when_free, writing
+
+
+@require_GET
+@with_collection(Role.EDITOR)
+def label(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
+    """Show the cluster whose label would tell most, and what has been labeled."""
+    if not hosted.exists:
+        return render(request, "web/empty.html", place(request, hosted))
+    collection = open_collections.get(hosted)
+    names, chosen = labels.clusterings_of(collection, request.GET.get("clusters", ""))
+    at = whole(request.GET.get("at", ""))
+    content: dict[str, Any] = {
+        **place(request, hosted),
+        "clusterings": names,
+        "clusters": chosen,
+        "at": at,
+        "n_images": len(collection),
+        "labels": labels.label_table(collection),
+        "provenances": labels.PROVENANCES,
+        "history": labels.history(collection),
+        "n_doubtful": len(collection.catalog.knowledge.annotations.doubtful(100)),
+    }
+    if chosen:
+        content |= labels.proposal(collection, chosen, at)
+    return render(request, "web/label.html", content)
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+@when_free
+def label_pictures(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Give the pictures that were shown the words that a person typed, but for those taken out."""
+    sent = request.POST
+    shown, fits = ids_of(sent.getlist("shown")), ids_of(sent.getlist("fits"))
+    try:
+        words = labels.read_words(sent.get("words", ""))
+        said = labels.statements(words, shown, fits)
+        detail = {
+            "labels": words,
+            "cluster": whole(sent["cluster"]) if "cluster" in sent else None,
+            "clusters": sent.get("clusters", ""),
+        }
+        if not said:
+            raise UsageError("no picture was chosen; choose some")
+        with writing(hosted) as collection:
+            collection.catalog.knowledge.annotations.add("label", detail, said)
+    except UsageError as error:
+        messages.error(request, str(error))
+    else:
+        note(request, hosted, "labeled", f"{', '.join(words)}: {len(shown)} pictures")
+        n = len(set(shown) & set(fits))
+        messages.success(request, f"{', '.join(words)}: {n} picture{'' if n == 1 else 's'}")
+    return _back(request, hosted)
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+@when_free
+def label_clusters(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Find clusters in a collection that has none."""
+    descriptor = request.POST.get("descriptor", "")
+    try:
+        with writing(hosted) as collection:
+            made = make_clusters(collection.catalog, descriptor, descriptor)
+    except UsageError as error:
+        messages.error(request, str(error))
+    else:
+        note(request, hosted, "clusters made", made.name)
+        messages.success(request, f"{len(made.centers)} clusters were found")
+    return redirect("label", slug=hosted.slug)
+
+
+@require_GET
+@with_collection(Role.EDITOR)
+def label_preview(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Show what propagating would give before it is done."""
+    collection = open_collections.get(hosted)
+    names, chosen = labels.clusterings_of(collection, request.GET.get("clusters", ""))
+    content = {**place(request, hosted), "clusters": chosen, "clusterings": names}
+    try:
+        content |= labels.previewed(collection, chosen)
+    except UsageError as error:
+        content["nothing"] = str(error) if not chosen else "Label a cluster first."
+    return render(request, "web/label_preview.html", content)
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+@when_free
+def label_propagate(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Give every picture the probability of every label."""
+    try:
+        with writing(hosted) as collection:
+            _, chosen = labels.clusterings_of(collection, request.POST.get("clusters", ""))
+            place_new(collection.catalog, chosen)
+            learned = carry(collection.catalog, chosen)
+    except UsageError as error:
+        messages.error(request, str(error))
+        return redirect("label", slug=hosted.slug)
+    note(request, hosted, "labels propagated", ", ".join(learned.words))
+    messages.success(request, "Every picture has its probabilities now; review those in doubt.")
+    return redirect("label_review", slug=hosted.slug)
+
+
+@require_http_methods(["GET", "POST"])
+@with_collection(Role.EDITOR)
+@when_free
+def label_review(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Ask whether a picture shows a word, those nearest to one half first; take the answer."""
+    if request.method == "POST":
+        return _reviewed(request, hosted)
+    collection = open_collections.get(hosted)
+    found = labels.under_review(
+        collection, request.GET.get("word", ""), whole(request.GET.get("at", ""))
+    )
+    known = [each["label"] for each in labels.label_table(collection) if each["counts"][1]]
+    asked = found["asked"]
+    content = {
+        **place(request, hosted),
+        **found,
+        "known": known,
+        "image": image_record(collection, asked.id) if asked else None,
+        "history": labels.history(collection)[:1],
+        "skipping": urlencode({"word": found["word"], "at": found["at"] + 1}),
+    }
+    return render(request, "web/label_review.html", content)
+
+
+def _reviewed(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    sent = request.POST
+    word, answer = sent.get("label", ""), sent.get("answer", "")
+    if answer not in ("yes", "no"):
+        raise UsageError("the answer is yes or no; press one of the buttons")
+    said = [Statement(image, word, answer == "yes") for image in ids_of(sent.getlist("id"))]
+    detail = {"labels": [word], "cluster": None, "clusters": "", "review": True}
+    with writing(hosted) as collection:
+        collection.catalog.knowledge.annotations.add("label", detail, said)
+    note(request, hosted, "reviewed", f"{word}: {answer} of {', '.join(sent.getlist('id'))}")
+    query = urlencode({"word": sent.get("word", ""), "at": whole(sent.get("at", ""))})
+    return redirect(f"{reverse('label_review', args=[hosted.slug])}?{query}")
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+@when_free
+def label_undo(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Take back the last action whole."""
+    try:
+        with writing(hosted) as collection:
+            undone = take_back(collection.catalog)
+    except UsageError as error:
+        messages.error(request, str(error))
+    else:
+        note(request, hosted, "labeling undone", undone["kind"])
+        messages.success(request, "The last action was taken back.")
+    return _back(request, hosted)
+
+
+def _back(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Go on where the form was: the page Label, the review, or an image."""
+    sent = request.POST
+    if sent.get("then") == "review":
+        return redirect(f"{reverse('label_review', args=[hosted.slug])}?{sent.get('query', '')}")
+    if image := whole(sent.get("image", "")):
+        return redirect("image", slug=hosted.slug, image_id=image)
+    query = urlencode({"clusters": sent.get("clusters", ""), "at": whole(sent.get("at", ""))})
+    return redirect(f"{reverse('label', args=[hosted.slug])}?{query}")
