@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from tests.web.test_browser import CHROMIUM, FLAGS
+from tests.web.browsing import CHROMIUM, FLAGS
 
 SIZE = {"width": 1280, "height": 960}
 

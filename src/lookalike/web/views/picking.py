@@ -1,6 +1,6 @@
 """What can be done with pictures that were picked: search with them, or take them along."""
 
-from typing import Final
+from typing import Final, Literal, TypeAlias, cast
 from urllib.parse import urlencode
 
 import numpy as np
@@ -20,6 +20,7 @@ from lookalike.web.galleries import open_collections
 from lookalike.web.models import AuditEntry, HostedCollection
 
 MOST_PICKED: Final = 20_000
+_Kind: TypeAlias = Literal["csv", "json", "zip"]
 _KINDS: Final = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
@@ -43,7 +44,9 @@ def picked(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
             f"{what[:20]!r} cannot be done with pictures; choose search, csv, json or zip"
         )
     AuditEntry.write(request, f"exported {what}", f"{hosted.slug}, {len(ids)} pictures")
-    answer = StreamingHttpResponse(stream(collection, Selected(ids), what), _KINDS[what])
+    answer = StreamingHttpResponse(
+        stream(collection, Selected(ids), cast(_Kind, what)), _KINDS[what]
+    )
     answer["Content-Disposition"] = f'attachment; filename="{hosted.slug}.{what}"'
     if what == "zip":
         # Pictures are compressed already; so said, nobody does it a second time.
