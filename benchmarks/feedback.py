@@ -36,7 +36,7 @@ from PIL import Image
 
 from benchmarks.default_model import measured_themes, open_gallery
 from lookalike.arrays import normalize
-from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.collection import Collection
 from lookalike.datasets import open_dataset
 from lookalike.evaluation.metrics import average_precision, precision_at_k
 from lookalike.evaluation.plots import (
@@ -54,6 +54,7 @@ from lookalike.models import default_model
 from lookalike.search.feedback import NO_OPINION, NON_RELEVANT, RELEVANT, Feedback
 from lookalike.search.queries import IdExample, Query
 from lookalike.terminal import Bars
+from lookalike.weighing import DEFAULT_WEIGHTS
 
 ROUNDS, SHOWN, SHOWN_TO_THE_IMPATIENT = 5, 10, 2
 METHODS = (

@@ -121,7 +121,7 @@ def main() -> None:
         plan = plan_of(study, options.seeds, options.epochs_share, options.device)
         results[study] = measure(gather(work, study, plan), study, plan)
     if out and not options.learn_only:
-        out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from numpy import ndarray
 
 from benchmarks.default_model import OF_THEMES, Gallery, interval, open_gallery
-from lookalike.collection import DEFAULT_WEIGHTS, Collection
+from lookalike.collection import Collection
 from lookalike.datasets import open_dataset
 from lookalike.datasets.base import ListedDataset
 from lookalike.datasets.views import choose
@@ -36,6 +36,7 @@ from lookalike.search import second_look
 from lookalike.search.queries import IdExample, Query
 from lookalike.search.steered_search import SteeredSearch
 from lookalike.terminal import Bars
+from lookalike.weighing import DEFAULT_WEIGHTS
 
 SYSTEMS: dict[str, dict[str, Any]] = {
     "plain": {},

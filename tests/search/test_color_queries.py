@@ -9,7 +9,14 @@ from PIL import Image
 from lookalike import Collection, IdExample, Query
 from lookalike.__main__ import run
 from lookalike.errors import UsageError
-from lookalike.features.color import bin_centers, color_rows, layout_rows, to_lab
+from lookalike.features.color import (
+    bin_centers,
+    cells_of,
+    color_rows,
+    layout_rows,
+    rows_of_cells,
+    to_lab,
+)
 from lookalike.features.palette import palette
 from lookalike.search.color_parts import _bin_weights, painted_similarity, shares_similarity
 from lookalike.search.colors import ColorShares, PaintedColors
@@ -252,3 +259,17 @@ def test_the_command_line_tells_a_palette_that_can_be_asked_for(ask, place):
     assert ask("palette", "pictures")[1]["error"].endswith("or a collection with --id")
     assert ask("palette", "pictures/nothing.png")[0] == 2
     assert ask("palette", "c", "--id", "4711")[1]["error"].startswith("there is no image 4711")
+
+
+def test_an_image_is_as_like_painted_colors_alone_as_among_others():
+    rng = np.random.default_rng(5)
+    rows = rows_of_cells(rng.uniform(-40, 90, (50, 8, 8, 3)))
+    is_painted = rng.permutation(64).reshape(8, 8) < 40
+    cells = rng.uniform(-40, 90, (40, 3))
+
+    together = painted_similarity(cells, is_painted, rows)
+
+    alone = [painted_similarity(cells, is_painted, rows[[at]])[0] for at in range(50)]
+    distance = np.linalg.norm(cells_of(rows)[:, is_painted] - cells, axis=-1)
+    assert np.array_equal(together, alone)
+    assert np.allclose(together, np.exp(-distance / 25).mean(axis=1), rtol=1e-12, atol=0)

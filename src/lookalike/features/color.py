@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings, PixelBatch, normalize
@@ -194,6 +194,23 @@ def cells_of(rows: Float32[ndarray, "items dim"]) -> Float64[ndarray, "items 8 8
     """Turn rows of `color_layout` back into L*a*b* colors."""
     flat = rows[:, :-1].astype(np.float64) * _RADIUS
     return np.asarray(flat.reshape(len(rows), CELLS, CELLS, 3) + _MIDDLE)
+
+
+def channels_of(
+    rows: Float32[ndarray, "items dim"], is_wanted: Bool[ndarray, "8 8"]
+) -> list[Float64[ndarray, "items wanted"]]:
+    """Return L*, a* and b* of some cells: what `cells_of` gives there, without the others.
+
+    In each array, the values of all items for one cell lie side by side.
+    """
+    first = 3 * np.flatnonzero(is_wanted)
+    channels = []
+    for at, middle in enumerate(_MIDDLE):
+        channel = np.asfortranarray(rows[:, first + at], np.float64)
+        channel *= _RADIUS
+        channel += middle
+        channels.append(channel)
+    return channels
 
 
 def on_sphere(points: Float[ndarray, "items dim"]) -> Float32[ndarray, "items lifted"]:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float64
 from numpy import ndarray
 
 from lookalike.arrays import Embeddings
-from lookalike.features.color import bin_centers, cells_of, soft_shares
+from lookalike.features.color import bin_centers, cells_of, channels_of, soft_shares
 from lookalike.search.calibration import Calibration, fit_similarities
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.parts import Context
@@ -113,8 +113,18 @@ def painted_similarity(
         is_painted: Where they are.
         rows: Of `color_layout`.
     """
-    distance = np.linalg.norm(cells_of(rows)[:, is_painted] - cells, axis=-1)
-    return np.asarray(np.exp(-distance / _FAR).mean(axis=1))
+    # A channel at a time, in place: four times as fast as by triples.
+    squares = np.zeros((len(rows), len(cells)), order="F")
+    for channel, painted in zip(channels_of(rows, is_painted), cells.T, strict=True):
+        channel -= painted
+        channel *= channel
+        squares += channel
+    likeness = np.exp(-np.sqrt(squares) / _FAR)
+    # Not `mean`: its last bits would depend on how many images are compared.
+    total = np.zeros(len(rows))
+    for of_cell in likeness.T:
+        total += of_cell
+    return total / len(cells)
 
 
 def _calibrate_painted(is_painted: Bool[ndarray, "8 8"], rows: Embeddings) -> Calibration:
