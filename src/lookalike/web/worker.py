@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Final
 
 import django
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lookalike.web.settings")
 django.setup()
@@ -114,7 +114,7 @@ def _heartbeat(job: Job) -> Iterator[None]:
     def beat() -> None:
         while not over.wait(LEASE_SECONDS / 3):
             job.keep()
-        close_old_connections()
+        connection.close()
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
