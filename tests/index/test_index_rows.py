@@ -5,7 +5,7 @@ import pytest
 
 from lookalike.arrays import Ids, normalize
 from lookalike.errors import UsageError
-from lookalike.index.rows import Rows
+from lookalike.index.rows import Rows, common
 
 DENSE: Ids = np.arange(40, dtype=np.int64) * 2 + 5
 SPARSE: Ids = np.arange(40, dtype=np.int64) ** 3 * 1000 - 7
@@ -57,3 +57,11 @@ def test_refuses_rows_that_do_not_belong_together() -> None:
         Rows(DENSE, np.ones((3, 4), np.float32))
     with pytest.raises(UsageError, match="strictly ascending; sort"):
         rows_of(DENSE[::-1])
+
+
+def test_common_ids_are_those_in_both_however_the_others_are_ordered() -> None:
+    rng, nothing = np.random.default_rng(1), np.empty(0, np.int64)
+    ascending = np.unique(rng.integers(0, 100, 60))
+    for others in (np.unique(rng.integers(-5, 110, 40)), rng.integers(-5, 110, 40), nothing):
+        assert np.array_equal(common(ascending, others), np.intersect1d(ascending, others))
+    assert len(common(nothing, ascending)) == 0

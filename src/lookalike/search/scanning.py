@@ -11,6 +11,7 @@ from numpy import ndarray
 from lookalike.arrays import Embeddings, Ids
 from lookalike.errors import UsageError
 from lookalike.index.base import VectorIndex
+from lookalike.index.rows import common
 from lookalike.search.calibration import Calibration
 from lookalike.search.parts import Context, Proposal
 
@@ -41,7 +42,7 @@ class Scan:
 
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
         """Return the `n` best of all images that are allowed."""
-        ids = self.index.ids if allowed is None else np.intersect1d(self.index.ids, allowed)
+        ids = self.index.ids if allowed is None else common(self.index.ids, allowed)
         if n < len(ids):
             similarities = self._similarities(ids)
             ids = ids[np.argpartition(-similarities, n)[:n]]

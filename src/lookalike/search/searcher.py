@@ -20,6 +20,7 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Ids, top_k
 from lookalike.errors import UsageError
 from lookalike.index.base import Hits, VectorIndex, pad_rows
+from lookalike.index.rows import common
 from lookalike.search.batches import Batch, Points, weight_table, weights_of
 from lookalike.search.calibration import Calibration, fit_text_calibration
 from lookalike.search.makers import make_parts, passing
@@ -134,7 +135,7 @@ class Searcher:
         if any(query.order == "list" for query in queries):
             return self._walk(queries, batch, k, allowed)
         if allowed is not None:
-            allowed = np.intersect1d(self._ids, allowed)
+            allowed = common(self._ids, allowed)
         if self._compares_all(batch, k, allowed):
             return self._rank_all(batch, k, allowed)
         return self._rank_candidates(batch, k, allowed)
@@ -336,7 +337,7 @@ def _both(ids: Ids | None, others: Int64[ndarray, "_"] | None) -> Int64[ndarray,
     """Return the ids that pass both filters; `None` where there is none."""
     if ids is None or others is None:
         return others if ids is None else ids
-    return np.intersect1d(ids, others)
+    return common(ids, others)
 
 
 def _row(hits: Hits, row: int) -> Proposal:
