@@ -92,9 +92,7 @@ def proposal(collection: Collection, clustering: str, at: int) -> dict[str, Any]
     }
 
 
-def statements(
-    words: Sequence[str], shown: Sequence[int], fits: Sequence[int]
-) -> list[Statement]:
+def statements(words: Sequence[str], shown: Sequence[int], fits: Sequence[int]) -> list[Statement]:
     """Return what a person says who was shown some pictures and took out those that do not fit."""
     fitting = set(fits)
     return [Statement(image, word, image in fitting) for image in shown for word in words]

@@ -14,8 +14,8 @@ from lookalike.knowing.deduplicating import decide as store_decision
 from lookalike.web.access import place, with_collection
 from lookalike.web.duplicates import PAGE, decided, groups_of, removable_list, shown_groups
 from lookalike.web.galleries import open_collections
-from lookalike.web.models import HostedCollection, Role
 from lookalike.web.given_numbers import ids_of, whole
+from lookalike.web.models import HostedCollection, Role
 from lookalike.web.writing import note, when_free, writing
 
 _SAID: Final = {

@@ -17,8 +17,8 @@ from lookalike.storage.annotations import Statement
 from lookalike.web import labels
 from lookalike.web.access import place, with_collection
 from lookalike.web.galleries import image_record, open_collections
-from lookalike.web.models import HostedCollection, Role
 from lookalike.web.given_numbers import ids_of, whole
+from lookalike.web.models import HostedCollection, Role
 from lookalike.web.writing import note, when_free, writing
 
 

@@ -17,8 +17,8 @@ from lookalike.web import results, saving
 from lookalike.web.access import person, with_collection
 from lookalike.web.asking import MOST_HITS, Asked
 from lookalike.web.galleries import open_collections
-from lookalike.web.models import HostedCollection, SavedSearch
 from lookalike.web.given_numbers import whole
+from lookalike.web.models import HostedCollection, SavedSearch
 from lookalike.web.writing import note
 
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -75,9 +75,7 @@ def export(request: HttpRequest, hosted: HostedCollection, kind: str) -> HttpRes
     return answer
 
 
-def _selected(
-    request: HttpRequest, hosted: HostedCollection, collection: Collection
-) -> Selected:
+def _selected(request: HttpRequest, hosted: HostedCollection, collection: Collection) -> Selected:
     asked = Asked.of(request.GET)
     n = whole(request.GET.get("n", ""))
     if asked.is_empty or len(collection) == 0:
