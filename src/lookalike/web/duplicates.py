@@ -120,6 +120,7 @@ def _compared(record: ImageRecord, records: Sequence[ImageRecord]) -> dict[str, 
 def decided(collection: Collection) -> tuple[list[dict[str, Any]], int]:
     """Return what was decided about images that are there, some of it, and how much there is."""
     decisions = collection.catalog.duplicates.decisions()
+    told: list[tuple[str, tuple[int, ...]]]
     told = [("kept", (each,)) for each in sorted(decisions.keeps)]
     told += [("the same", pair) for pair in sorted(decisions.same)]
     told += [("different", pair) for pair in sorted(decisions.different)]
