@@ -120,9 +120,8 @@ def _compared(record: ImageRecord, records: Sequence[ImageRecord]) -> dict[str, 
 def decided(collection: Collection) -> tuple[list[dict[str, Any]], int]:
     """Return what was decided about images that are there, some of it, and how much there is."""
     decisions = collection.catalog.duplicates.decisions()
-    told: list[tuple[str, tuple[int, ...]]] = [
-        ("kept", (each,)) for each in sorted(decisions.keeps)
-    ]
+    told: list[tuple[str, tuple[int, ...]]]
+    told = [("kept", (each,)) for each in sorted(decisions.keeps)]
     told += [("the same", pair) for pair in sorted(decisions.same)]
     told += [("different", pair) for pair in sorted(decisions.different)]
     shown = [{"verdict": verdict, "ids": ids} for verdict, ids in told[:MOST_DECIDED]]

@@ -1,0 +1,115 @@
+"""Labeling, deciding about duplicates, saving and exporting, by a person at a real browser."""
+
+import re
+
+import pytest
+
+from lookalike import Collection
+from lookalike.knowing.deduplicating import decide
+from tests.web.copies import HALF, SMALL, copy_of
+from tests.web.test_browser import (  # noqa: F401 - fixtures
+    CHROMIUM,
+    browser,
+    page,
+    served,
+    signed_in,
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def gallery(gallery, tmp_path_factory):
+    """A copy for this module, whose server changes it."""
+    own = copy_of(gallery, tmp_path_factory.mktemp("knowing"))
+    with Collection.open(own, writable=True) as collection:
+        decide(collection, "same", [1, HALF, SMALL])
+    return own
+
+
+def go(page, place):  # noqa: F811
+    page.goto(re.match(r"http://[^/]+/c/[^/]+/", page.url)[0] + place)
+
+
+def check_for_everybody(page):  # noqa: F811
+    """Nothing serious in light or dark, and nothing wider than a phone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.complaints[:] = [each for each in page.complaints if "axe" not in each]
+
+
+def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, gallery):  # noqa: F811
+    go(page, "label/")
+    check_for_everybody(page)
+    page.locator(".pick input").first.focus()
+    page.keyboard.press("Space")
+    assert not page.locator(".pick input").first.is_checked()
+    page.locator("#words").fill("beach")
+    page.keyboard.press("Enter")
+    page.locator(".messages").wait_for()
+    page.get_by_role("link", name="2 Propagate").click()
+    page.get_by_text("You said so of").wait_for()
+    check_for_everybody(page)
+    page.get_by_role("button", name="Propagate").click()
+    page.locator("#question").wait_for()
+    check_for_everybody(page)
+    asked = page.locator("[name=id]").get_attribute("value")
+    page.keyboard.press("n")
+    page.get_by_text("Reviewed beach").wait_for()
+    assert page.locator("[name=id]").get_attribute("value") != asked
+    with Collection.open(gallery) as collection:
+        said = collection.catalog.knowledge.annotations.statements()
+    assert [each.holds for each in said if each.image_id == int(asked)] == [False]
+    page.get_by_role("button", name="Take back the last").click()
+    page.locator("#question").wait_for()
+    assert page.locator("[name=id]").get_attribute("value") == asked
+
+
+def test_copies_are_told_apart_and_that_can_be_undone(page):  # noqa: F811
+    go(page, "duplicates/")
+    page.locator(".side").nth(2).wait_for()
+    check_for_everybody(page)
+    page.locator("[aria-label$='is another picture']").first.click()
+    page.get_by_text("different pictures from now on").wait_for()
+    check_for_everybody(page)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("is forgotten").wait_for()
+    with page.expect_download() as download:
+        page.get_by_text("List of files that could go").click()
+    assert download.value.suggested_filename.endswith("-copies.txt")
+
+
+def test_a_search_is_saved_as_it_stands_and_exported(page):  # noqa: F811
+    page.locator(".hit a.picture").first.click()
+    page.wait_for_url("**like=*")
+    page.locator("[name=cut]").check()
+    page.wait_for_url("**cut=auto*")
+    page.get_by_text("Saved searches").click()
+    page.locator("#save-name").fill("the good ones")
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved as the good ones").wait_for()
+    assert "cut=auto" in page.url
+    page.get_by_text("Saved searches").click()
+    page.get_by_text("Export", exact=True).click()
+    check_for_everybody(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON").click()
+    assert download.value.suggested_filename.endswith(".json")
+    page.locator("#words").fill("saved:the")
+    page.locator("#suggestions option[value='saved:the good ones']").wait_for(state="attached")
+
+
+def test_an_image_with_all_that_is_known_keeps_nobody_out(page):  # noqa: F811
+    go(page, "i/1/")
+    page.get_by_label("Labels to add").fill("dog")
+    page.keyboard.press("Enter")
+    page.get_by_text("said by a person").wait_for()
+    check_for_everybody(page)
