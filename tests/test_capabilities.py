@@ -5,7 +5,9 @@ it all: pictures of one class each (red, green or blue) in some of 4 × 4 cells.
 """
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -278,3 +280,10 @@ def test_near_duplicates_are_grouped_and_hidden(own, place):
         query = Query((FileExample(str(pictures / "0.png")),), hide_duplicates=True)
         assert len(ids_of(made.search(query, k=9))) == 6
     assert [len(group.copies) for group in groups] == [1, 1]
+
+
+def test_the_page_names_just_these_tests():
+    page = Path(__file__).parents[1] / "docs" / "capabilities.md"
+    named = re.findall(r"`(\w+)` \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
+    assert sorted(named) == sorted(set(tests) - {"the_page_names_just_these_tests"})
