@@ -220,7 +220,12 @@ def test_labels_of_a_few_are_carried_to_all_with_probabilities_and_found_in_word
         best = ids_of(photos.search(Query(words="sea"), k=N))
         assert {*examples[BLUE], *rest} <= set(best)
         assert next_clusters(photos.catalog, "content", 2, n_exemplars=3)
+        told = photos.status()["knowledge"]
+        assert (told["marks of labels"], told["clusterings"], told["maps"]) == (12, 1, 0)
     assert run(["label", "undo", "c.lookalike"]) == 0
+    with Collection.open(own / "c.lookalike") as photos:
+        assert not {"sea", "ruby"} & {name for name, _ in photos.images(rest[:1])[0].labels}
+        assert set(ids_of(photos.search(Query(words="sea"), k=N))) == set(examples[BLUE])
     assert run(["propose", "c.lookalike", "--like", "1", "--like", "4", "--dislike", "2"]) == 0
 
 

@@ -168,6 +168,7 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
         "files": {"indexed": 400, "failed": 0},
         "folders": [f"/photos/{number}" for number in range(25)],
         "bytes": 3 * 2**20,
+        "knowledge": {"captions": 2, "maps": 0, "subjects": 3},
         "regions": {"images": 0, "regions": 0, "lacking": 0},
         "indexes": [{**INDEX, **changes}],
     }
