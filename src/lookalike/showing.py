@@ -255,7 +255,7 @@ def _selection_rows(facts: Mapping[str, Any] | None) -> list[tuple[str, object]]
 
 def _knowledge_rows(counts: Mapping[str, int]) -> list[tuple[str, object]]:
     known = [f"{n} {what}" for what, n in counts.items() if n]
-    return [("known beside that", ", ".join(known))] if known else []
+    return [("known", ", ".join(known))] if known else []
 
 
 def _region_rows(regions: Mapping[str, int]) -> list[tuple[str, object]]:
