@@ -5,7 +5,9 @@ it all: pictures of one class each (red, green or blue) in some of 4 × 4 cells.
 """
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,7 +220,12 @@ def test_labels_of_a_few_are_carried_to_all_with_probabilities_and_found_in_word
         best = ids_of(photos.search(Query(words="sea"), k=N))
         assert {*examples[BLUE], *rest} <= set(best)
         assert next_clusters(photos.catalog, "content", 2, n_exemplars=3)
+        told = photos.status()["knowledge"]
+        assert (told["marks of labels"], told["clusterings"], told["maps"]) == (12, 1, 0)
     assert run(["label", "undo", "c.lookalike"]) == 0
+    with Collection.open(own / "c.lookalike") as photos:
+        assert not {"sea", "ruby"} & {name for name, _ in photos.images(rest[:1])[0].labels}
+        assert set(ids_of(photos.search(Query(words="sea"), k=N))) == set(examples[BLUE])
     assert run(["propose", "c.lookalike", "--like", "1", "--like", "4", "--dislike", "2"]) == 0
 
 
@@ -278,3 +285,10 @@ def test_near_duplicates_are_grouped_and_hidden(own, place):
         query = Query((FileExample(str(pictures / "0.png")),), hide_duplicates=True)
         assert len(ids_of(made.search(query, k=9))) == 6
     assert [len(group.copies) for group in groups] == [1, 1]
+
+
+def test_the_page_names_just_these_tests():
+    page = Path(__file__).parents[1] / "docs" / "capabilities.md"
+    named = re.findall(r"`(\w+)` \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    tests = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
+    assert sorted(named) == sorted(set(tests) - {"the_page_names_just_these_tests"})

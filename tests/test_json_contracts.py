@@ -87,7 +87,7 @@ def test_status(ask):
     assert code == 0
     assert set(found) == {
         *("path", "format", "created", "model", "selection", "classes", "images", "files"),
-        *("folders", "descriptors", "lacking", "revision", "regions", "indexes"),
+        *("folders", "descriptors", "lacking", "revision", "knowledge", "regions", "indexes"),
         "bytes",
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}

@@ -168,6 +168,8 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
         "files": {"indexed": 400, "failed": 0},
         "folders": [f"/photos/{number}" for number in range(25)],
         "bytes": 3 * 2**20,
+        "lacking": {"color": 0},
+        "knowledge": {"captions": 2, "maps": 0, "subjects": 3},
         "regions": {"images": 0, "regions": 0, "lacking": 0},
         "indexes": [{**INDEX, **changes}],
     }
@@ -176,6 +178,7 @@ def test_the_state_of_an_index_is_one_line(capsys, changes, expected):
     assert f"index of content  {expected}\n" in out
     assert "files             400 indexed, 0 failed\n" in out
     assert "size on disk      3.0 MiB\n" in out
+    assert "known             2 captions, 3 subjects\n" in out
     assert "/photos/19\n" in out
     assert "… and 5 more\n" in out
     assert "/photos/20\n" not in out

@@ -34,6 +34,7 @@ def overview(
         "descriptors": dict(catalog.descriptors),
         "lacking": catalog.chosen.n_lacking(),
         "revision": catalog.revision,
+        "knowledge": catalog.knowledge.counts(),
         "regions": asdict(regions),
         "indexes": [asdict(state) for state in indexes],
         "bytes": folder.n_bytes,

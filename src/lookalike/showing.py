@@ -199,6 +199,7 @@ def show_status(content: Mapping[str, Any]) -> None:
         ("files", ", ".join(f"{count} {state}" for state, count in files.items()) or "none"),
         ("folders", _some(content["folders"])),
         ("size on disk", f"{content['bytes'] / 2**20:.1f} MiB"),
+        *_knowledge_rows(content["knowledge"]),
         *_region_rows(content["regions"]),
     ]
     rows += [
@@ -250,6 +251,11 @@ def _selection_rows(facts: Mapping[str, Any] | None) -> list[tuple[str, object]]
             )
         )
     return rows
+
+
+def _knowledge_rows(counts: Mapping[str, int]) -> list[tuple[str, object]]:
+    known = [f"{n} {what}" for what, n in counts.items() if n]
+    return [("known", ", ".join(known))] if known else []
 
 
 def _region_rows(regions: Mapping[str, int]) -> list[tuple[str, object]]:

@@ -88,6 +88,20 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_COUNTS: Final = {
+    "captions": "descriptions WHERE kind = 'caption'",
+    "labels": "descriptions WHERE kind = 'label'",
+    "attributes": "descriptions WHERE kind = 'attribute'",
+    "marks of labels": "annotations",
+    "decisions about copies": "(SELECT 1 FROM duplicate_verdicts UNION ALL "
+    "SELECT 1 FROM duplicate_keeps)",
+    "clusterings": "clusterings",
+    "maps": "maps",
+    "subjects": "subjects",
+    "saved searches": "saved_searches",
+}
+
+
 class Knowledge:
     """What is known of a collection beside its embeddings.
 
@@ -105,3 +119,11 @@ class Knowledge:
         self.maps: Final = Maps(database)
         self.subjects: Final = Subjects(database)
         self.searches: Final = SavedSearches(database)
+        self._database: Final = database
+
+    def counts(self) -> dict[str, int]:
+        """Return how much of each kind is known; what models predict and files say not counted."""
+        query = ", ".join(f"(SELECT count(*) FROM {source})" for source in _COUNTS.values())
+        with self._database.reading() as connection:
+            found = connection.execute(f"SELECT {query}").fetchone()
+        return dict(zip(_COUNTS, found, strict=True))
