@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 
@@ -42,14 +43,21 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory, gallery):
-    """A server as `lookalike serve` starts it, of a copy of the gallery that it may change."""
+    """A server of a copy of the gallery that it may change."""
     place = tmp_path_factory.mktemp("served")
     copy = shutil.copytree(gallery, place / gallery.name)
     with Collection.open(copy, writable=True) as opened:
         cats = [Statement(image_id, "cat", True) for image_id in (1, 2, 3)]
         opened.catalog.knowledge.annotations.add("label", {}, cats)
+    with serving(copy, place / "home") as server:
+        yield server
+
+
+@contextmanager
+def serving(collection, place):
+    """A server as `lookalike serve` starts it."""
     port = free_port("127.0.0.1")
-    words = ["serve", str(copy), "--port", str(port), "--no-browser", "--home", str(place / "home")]
+    words = ["serve", str(collection), "--port", str(port), "--no-browser", "--home", str(place)]
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "lookalike", *words],
         stdout=subprocess.PIPE,

@@ -49,7 +49,7 @@ def test_a_cluster_is_opened_its_pictures_picked_with_shift_and_searched_with(pa
     page.locator(".group h2 a").first.click()
     boxes = page.locator(".pickable input")
     n = min(4, boxes.count())
-    assert not page.locator(".picked").is_visible()
+    page.locator(".picked").wait_for(state="hidden")
     boxes.nth(0).click()
     boxes.nth(n - 1).click(modifiers=["Shift"])
     assert picked(page) == f"{n} picked"
@@ -70,7 +70,7 @@ def test_picked_pictures_are_downloaded(page, grouped):
         page.get_by_role("button", name="Export as CSV").click()
     assert waited.value.suggested_filename == "photos.csv"
     page.get_by_role("button", name="Clear").click()
-    assert not page.locator(".picked").is_visible()
+    page.locator(".picked").wait_for(state="hidden")
 
 
 def test_a_subject_is_browsed_down_to(page, grouped):

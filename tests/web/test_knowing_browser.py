@@ -6,32 +6,33 @@ import pytest
 
 from lookalike import Collection
 from lookalike.knowing.deduplicating import decide
+from tests.web.browsing import CHROMIUM, serving
 from tests.web.copies import HALF, SMALL, copy_of
-from tests.web.test_browser import (  # noqa: F401 - fixtures
-    CHROMIUM,
-    browser,
-    page,
-    served,
-    signed_in,
-)
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
 
 @pytest.fixture(scope="module")
-def gallery(gallery, tmp_path_factory):
-    """A copy for this module, whose server changes it."""
+def own(gallery, tmp_path_factory):
+    """A copy with duplicates for this module, whose server changes it."""
     own = copy_of(gallery, tmp_path_factory.mktemp("knowing"))
     with Collection.open(own, writable=True) as collection:
         decide(collection, "same", [1, HALF, SMALL])
     return own
 
 
-def go(page, place):  # noqa: F811
+@pytest.fixture(scope="module")
+def served(own, tmp_path_factory):
+    """A server of that copy."""
+    with serving(own, tmp_path_factory.mktemp("home")) as server:
+        yield server
+
+
+def go(page, place):
     page.goto(re.match(r"http://[^/]+/c/[^/]+/", page.url)[0] + place)
 
 
-def check_for_everybody(page):  # noqa: F811
+def check_for_everybody(page):
     """Nothing serious in light or dark, and nothing wider than a phone."""
     from axe_playwright_python.sync_playwright import Axe
 
@@ -46,7 +47,7 @@ def check_for_everybody(page):  # noqa: F811
     page.complaints[:] = [each for each in page.complaints if "axe" not in each]
 
 
-def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, gallery):  # noqa: F811
+def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, own):
     go(page, "label/")
     check_for_everybody(page)
     page.locator(".pick input").first.focus()
@@ -65,7 +66,7 @@ def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, gallery):  #
     page.keyboard.press("n")
     page.get_by_text("Reviewed beach").wait_for()
     assert page.locator("[name=id]").get_attribute("value") != asked
-    with Collection.open(gallery) as collection:
+    with Collection.open(own) as collection:
         said = collection.catalog.knowledge.annotations.statements()
     assert [each.holds for each in said if each.image_id == int(asked)] == [False]
     page.get_by_role("button", name="Take back the last").click()
@@ -73,7 +74,7 @@ def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, gallery):  #
     assert page.locator("[name=id]").get_attribute("value") == asked
 
 
-def test_copies_are_told_apart_and_that_can_be_undone(page):  # noqa: F811
+def test_copies_are_told_apart_and_that_can_be_undone(page):
     go(page, "duplicates/")
     page.locator(".side").nth(2).wait_for()
     check_for_everybody(page)
@@ -87,7 +88,7 @@ def test_copies_are_told_apart_and_that_can_be_undone(page):  # noqa: F811
     assert download.value.suggested_filename.endswith("-copies.txt")
 
 
-def test_a_search_is_saved_as_it_stands_and_exported(page):  # noqa: F811
+def test_a_search_is_saved_as_it_stands_and_exported(page):
     page.locator(".hit a.picture").first.click()
     page.wait_for_url("**like=*")
     page.locator("[name=cut]").check()
@@ -107,7 +108,7 @@ def test_a_search_is_saved_as_it_stands_and_exported(page):  # noqa: F811
     page.locator("#suggestions option[value='saved:the good ones']").wait_for(state="attached")
 
 
-def test_an_image_with_all_that_is_known_keeps_nobody_out(page):  # noqa: F811
+def test_an_image_with_all_that_is_known_keeps_nobody_out(page):
     go(page, "i/1/")
     page.get_by_label("Labels to add").fill("dog")
     page.keyboard.press("Enter")
