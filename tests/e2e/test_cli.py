@@ -133,7 +133,10 @@ def children(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, number, code):
     folder = slow_pictures(tmp_path / "pictures", 60)
     path = tmp_path / "c.lookalike"

@@ -205,6 +205,7 @@ def undisturbed(program, folder: Path, start: Path | None, words) -> Story:
     return Story(program, start, words, held_by(whole), failpoints_in(log))
 
 
+@pytest.mark.slow
 def test_a_new_collection_killed_at_every_failpoint(creation, tmp_path):
     expected = {"storage.folder.manifest", "storage.commit.files", "index.published"}
     assert expected <= creation.failpoints.keys()
