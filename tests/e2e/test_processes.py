@@ -10,7 +10,7 @@ import sys
 from lookalike.__main__ import run
 code = run(sys.argv[1:])
 assert code == 0, code
-heavy = {"torch", "matplotlib", "pyarrow", "faiss"} & set(sys.modules)
+heavy = {"torch", "matplotlib", "pyarrow", "faiss", "scipy"} & set(sys.modules)
 print(sorted(heavy), file=sys.stderr)
 """
 

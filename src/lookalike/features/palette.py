@@ -6,7 +6,6 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
-from scipy.cluster.vq import kmeans2
 
 from lookalike.arrays import Pixels
 from lookalike.errors import UsageError
@@ -69,6 +68,8 @@ def palette(pixels: Pixels, n_colors: int = 5, *, seed: int = 0) -> list[Palette
 def _clusters(
     lab: Float64[ndarray, "pixels 3"], n_colors: int, seed: int
 ) -> tuple[Float64[ndarray, "colors 3"], Float64[ndarray, " colors"]]:
+    from scipy.cluster.vq import kmeans2  # noqa: PLC0415 - only where colors are described
+
     distinct = np.unique(lab.round(3), axis=0)
     if len(distinct) <= n_colors:
         centers = distinct

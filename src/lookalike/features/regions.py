@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from numpy import ndarray
 from PIL import Image
-from scipy import ndimage
 
 from lookalike.arrays import BACKGROUND, Pixels
 from lookalike.features.extraction import ImageEncoder
@@ -99,6 +98,8 @@ def component_outlines(
         probabilities: Of each class in each cell, background first, as `Model.decode_codes` gives
             them.
     """
+    from scipy import ndimage  # noqa: PLC0415 - only where regions are made
+
     seen = probabilities.argmax(axis=0)
     found = []
     for value in np.setdiff1d(seen, [BACKGROUND]).tolist():

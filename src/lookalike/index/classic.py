@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from lookalike.arrays import Embeddings, Ids
+from lookalike.arrays import Ids
 from lookalike.index.base import Hits, Order, check_search, pad_rows
-from lookalike.index.exact import exact_hits, refuse_list_order
+from lookalike.index.exact import OverRows, exact_hits, refuse_list_order
 from lookalike.index.rows import Rows
 
 EVERYTHING: Final = 1 << 62
@@ -52,7 +52,7 @@ class Proposer(Protocol):
 
 
 @final
-class ClassicIndex:
+class ClassicIndex(OverRows):
     """A `VectorIndex` of a proposer and the rows it was built from.
 
     Under a filter, candidates that do not pass are dropped and no further ones are asked for, as
@@ -61,18 +61,8 @@ class ClassicIndex:
     """
 
     def __init__(self, rows: Rows, proposer: Proposer) -> None:
-        self.rows = rows
+        super().__init__(rows)
         self.proposer = proposer
-
-    @property
-    def ids(self) -> Ids:
-        """Ids of the stored embeddings, ascending."""
-        return self.rows.ids
-
-    @property
-    def dim(self) -> int:
-        """Length of the stored embeddings."""
-        return self.rows.dim
 
     @property
     def is_exact(self) -> bool:
@@ -117,13 +107,3 @@ class ClassicIndex:
         if passing is not None:
             candidates = np.intersect1d(candidates, passing)
         return self.rows.best(query, candidates, k)
-
-    def vectors(self, ids: Ids) -> Embeddings:
-        """Return the stored unit embeddings of `ids`; see `VectorIndex.vectors`."""
-        return self.rows.vectors(ids)
-
-    def similarities(
-        self, queries: Float32[ndarray, "queries dim"], ids: Ids | None = None
-    ) -> Float32[ndarray, "queries items"]:
-        """Return inner products; see `VectorIndex.similarities`."""
-        return self.rows.similarities_to(queries, ids)

@@ -16,12 +16,11 @@ _TABLE_SIZE: Final = 1 << 24
 """Similarities held in memory at once: 64 MiB."""
 
 
-class RowsIndex(ABC):
-    """What indexes of a whole collection share, whatever their kind; each is a `VectorIndex`."""
+class OverRows:
+    """What every index tells by the rows that it holds."""
 
-    def __init__(self, rows: Rows, facts: IndexFacts) -> None:
+    def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.facts = facts
 
     @property
     def ids(self) -> Ids:
@@ -32,6 +31,24 @@ class RowsIndex(ABC):
     def dim(self) -> int:
         """Length of the stored embeddings."""
         return self.rows.dim
+
+    def vectors(self, ids: Ids) -> Embeddings:
+        """Return the stored unit embeddings of `ids`; see `VectorIndex.vectors`."""
+        return self.rows.vectors(ids)
+
+    def similarities(
+        self, queries: Float32[ndarray, "queries dim"], ids: Ids | None = None
+    ) -> Float32[ndarray, "queries items"]:
+        """Return inner products; see `VectorIndex.similarities`."""
+        return self.rows.similarities_to(queries, ids)
+
+
+class RowsIndex(OverRows, ABC):
+    """What indexes of a whole collection share, whatever their kind; each is a `VectorIndex`."""
+
+    def __init__(self, rows: Rows, facts: IndexFacts) -> None:
+        super().__init__(rows)
+        self.facts = facts
 
     @property
     @abstractmethod
@@ -57,16 +74,6 @@ class RowsIndex(ABC):
     @abstractmethod
     def without(self, deleted: Ids) -> "RowsIndex":
         """Return the same index with the `deleted` ids masked; unknown ids are ignored."""
-
-    def vectors(self, ids: Ids) -> Embeddings:
-        """Return the stored unit embeddings of `ids`; see `VectorIndex.vectors`."""
-        return self.rows.vectors(ids)
-
-    def similarities(
-        self, queries: Float32[ndarray, "queries dim"], ids: Ids | None = None
-    ) -> Float32[ndarray, "queries items"]:
-        """Return inner products; see `VectorIndex.similarities`."""
-        return self.rows.similarities_to(queries, ids)
 
 
 @final

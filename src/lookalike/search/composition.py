@@ -19,7 +19,6 @@ from typing import Final, TypeAlias, final
 import numpy as np
 from jaxtyping import Float64, Int64
 from numpy import ndarray
-from scipy.optimize import linear_sum_assignment
 
 from lookalike.arrays import Ids, normalize
 from lookalike.errors import UsageError
@@ -106,7 +105,7 @@ class CompositionPart:
         positions = self._gallery.positions(np.array([image_id]))
         fits = self._fits(positions)
         found: list[tuple[float, float, float, float] | None] = [None] * len(self._clauses)
-        for clause, region in zip(*linear_sum_assignment(fits, maximize=True), strict=True):
+        for clause, region in zip(*_assigned(fits), strict=True):
             if fits[clause, region] > 0:
                 x0, y0, x1, y1 = self._gallery.edges(positions[[region]])[0].tolist()
                 found[clause] = (x0, y0, x1, y1)
@@ -188,10 +187,20 @@ def _fit_of(
     return result
 
 
+def _assigned(
+    fits: Float64[ndarray, "clauses regions"],
+) -> tuple[Int64[ndarray, " pairs"], Int64[ndarray, " pairs"]]:
+    """Give each clause a region of its own so that the sum of the fits is highest."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - a third of the time to start
+
+    clauses, regions = linear_sum_assignment(fits, maximize=True)
+    return clauses, regions
+
+
 def _best_sum(fits: Float64[ndarray, "clauses regions"]) -> float:
     if not fits.any():
         return 0.0
-    return float(fits[linear_sum_assignment(fits, maximize=True)].sum())
+    return float(fits[_assigned(fits)].sum())
 
 
 def _of_label(label: str, gallery: RegionGallery, classes: Sequence[str]) -> Fit:
