@@ -23,7 +23,7 @@ def start(place, folder, port):
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "lookalike", *words],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
@@ -83,15 +83,24 @@ def test_an_index_goes_on_after_the_worker_and_the_server_are_killed(tmp_path):
     os.kill(worker_of(server), signal.SIGKILL)
     wait_until(lambda: job_of(browser, home)["state"] == "running")
     os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    server.communicate(timeout=30)
     server, link = start(place, tmp_path / "pictures", port)
     browser = opened(link)
     wait_until(lambda: job_of(browser, home)["state"] == "done")
     os.killpg(server.pid, signal.SIGTERM)
-    server.wait(timeout=30)
+    server.communicate(timeout=30)
     with Collection.open(place / "created" / "pictures.lookalike") as collection:
         assert len(collection) == N
         paths = [
             path for record in collection.images(collection.catalog.ids()) for path in record.paths
         ]
     assert len(set(paths)) == len(paths) == N
+
+
+def test_a_server_whose_first_process_is_killed_gives_its_port_back(gallery, tmp_path):
+    port = free_port("127.0.0.1")
+    server, _ = start(tmp_path / "home", gallery, port)
+    wait_until(lambda: _is_up(f"http://127.0.0.1:{port}"))
+    server.kill()
+    server.communicate(timeout=20)  # until nobody holds its output any more
+    assert not _is_up(f"http://127.0.0.1:{port}")

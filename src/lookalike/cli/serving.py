@@ -52,6 +52,7 @@ def serve(
     place = home or ServerHome.from_environment().path
     options = ServeOptions(place, host, port or free_port(host), tuple(roots or ()), browser)
     prepared = prepare(options, places or [])
-    say(f"serving {prepared.n_collections} collections; stop with Ctrl-C")
+    n = prepared.n_collections
+    say(f"serving {n} collection{'' if n == 1 else 's'}; stop with Ctrl-C")
     say(f"http://{host}:{options.port}{prepared.first_page}")
     return run(options, prepared)

@@ -25,7 +25,7 @@ _POLL_SECONDS: Final = 0.05
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 10.0
 _WATCH_SECONDS: Final = 0.2
-_THREADS: Final = 8
+_FRONT: Final = (sys.executable, "-m", "lookalike.web.front")
 _WORKER: Final = (sys.executable, "-m", "lookalike.web.worker")
 
 
@@ -71,8 +71,9 @@ def prepare(options: ServeOptions, places: Sequence[Path]) -> Prepared:
     Raises:
         UsageError: If a place does not exist.
         MissingExtraError: If the extra `web` is not installed.
-        EnvironmentFault: If the folder cannot be written.
+        EnvironmentFault: If the folder cannot be written or the port is taken.
     """
+    _check_free(options.host, options.port)
     for place in places:
         if not place.exists():
             raise UsageError(f"there is no {place}; give collections or folders of pictures")
@@ -117,12 +118,11 @@ def run(options: ServeOptions, prepared: Prepared) -> int:
     """Serve until interrupted; return the exit code.
 
     Raises:
-        EnvironmentFault: If the port is taken or the server does not start.
+        EnvironmentFault: If the server does not start.
     """
     port = options.port
-    _check_free(options.host, port)
     children = [
-        subprocess.Popen(_web_command(options.host, port)),
+        subprocess.Popen([*_FRONT, options.host, str(port)]),
         subprocess.Popen(_WORKER),
     ]
     try:
@@ -132,15 +132,6 @@ def run(options: ServeOptions, prepared: Prepared) -> int:
         return _keep(children)
     finally:
         _end(children)
-
-
-def _web_command(host: str, port: int) -> list[str]:
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--blocking-threads", str(_THREADS), "--http1-header-read-timeout", "10000"),
-        *("--log-level", "error", "lookalike.web.wsgi:application"),
-    ]
 
 
 def free_port(host: str) -> int:
