@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto
-from test_training import TINY, StopAfter, Stopped
 from tiny_encoders import DIM, SCALING, SIDE, write_encoder
+from tiny_trainings import TINY, StopAfter, Stopped
 from toy_pictures import boxes
 
 from lookalike.errors import ModelError, UsageError

@@ -7,8 +7,8 @@ import pytest
 import torch
 from foreign_files import write_teacher
 from test_guided_training import TINY, pictures
-from test_training import StopAfter, Stopped
 from tiny_encoders import write_encoder
+from tiny_trainings import StopAfter, Stopped
 from typer.main import get_command
 
 from lookalike.cli import app

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from test_training import TINY, StopAfter, Stopped
+from tiny_trainings import TINY, StopAfter, Stopped
 from toy_pictures import boxes, draw_boxes, single_boxes
 
 from lookalike.errors import UsageError

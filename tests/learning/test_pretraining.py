@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_training import TINY, StopAfter, Stopped, embeddings
+from tiny_trainings import TINY, StopAfter, Stopped, embeddings
 from toy_pictures import boxes
 
 from lookalike.errors import UsageError

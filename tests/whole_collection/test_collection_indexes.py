@@ -12,7 +12,15 @@ from lookalike.arrays import NO_ID
 from lookalike.errors import (
     UsageError,
 )
-from tests.collection.photos import N, add_pictures, exact_order, id_of, index_card, path_of, update
+from tests.whole_collection.photos import (
+    N,
+    add_pictures,
+    exact_order,
+    id_of,
+    index_card,
+    path_of,
+    update,
+)
 
 
 def test_new_images_are_found_at_once_and_no_index_is_built(own):

@@ -9,8 +9,8 @@ from lookalike.errors import (
     ImageError,
     UsageError,
 )
-from tests.collection.photos import N, exact_order, id_of, path_of, update
 from tests.small_sets import save, write_pictures
+from tests.whole_collection.photos import N, exact_order, id_of, path_of, update
 
 
 def test_an_image_of_the_collection_finds_the_others_in_the_exact_order(photos):

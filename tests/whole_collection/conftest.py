@@ -3,9 +3,9 @@
 import pytest
 
 from lookalike import Collection
-from tests.collection.photos import N
 from tests.small_sets import write_pictures
 from tests.tiny_model import write_tiny_model
+from tests.whole_collection.photos import N
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from lookalike.errors import (
     NotACollectionError,
     UsageError,
 )
-from tests.collection.photos import N, id_of, path_of, update
 from tests.small_sets import save, write_pictures
 from tests.tiny_model import write_tiny_model
+from tests.whole_collection.photos import N, id_of, path_of, update
 
 # Making and opening
 
