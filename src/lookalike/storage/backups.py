@@ -10,7 +10,6 @@ A backup is there when it has been read again and found sound, or not at all.
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -199,6 +198,27 @@ def restore(backup: Path, path: Path, *, progress: Progress = SILENT) -> Backup:
     return found
 
 
+def seal(path: Path, name: str) -> Backup:
+    """Give a folder of files that is no collection its card; return what it says.
+
+    Args:
+        path: The folder; its SQLite files are whole, nobody writes there.
+        name: What was copied.
+
+    Raises:
+        DamagedCollectionError: If SQLite finds one of its files damaged.
+        EnvironmentFault: If it cannot be written there.
+    """
+    for file in sorted(path.glob("*.sqlite")):
+        with closing(database.connect(file, writable=False)) as opened:
+            opened.check()
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    files = {each.relative_to(path).as_posix(): _record(each, int) for each in _files_of(path)}
+    sealed = Backup(made, name, "", 0, 0, files)
+    write_atomically(path / CARD, (json.dumps(asdict(sealed), indent=2) + "\n").encode())
+    return sealed
+
+
 def _copy_parts(path: Path, target: CollectionFolder) -> Manifest:
     """Copy model, index, thumbnails and, after the index, the catalog; return the manifest."""
     # A collection that is changed as a whole meanwhile deletes its old model and catalog.
@@ -315,4 +335,4 @@ def _is_as_written(path: Path, expected: BackupFile, advance: Callable[[int], ob
 def _leads_out(name: str) -> bool:
     """Whether a name of a card is not that of a file within the backup."""
     parts = Path(name).parts
-    return not parts or os.path.isabs(name) or ".." in parts or len(parts) > 2
+    return not parts or Path(name).is_absolute() or ".." in parts or len(parts) > 2

@@ -89,6 +89,13 @@ def delete_index(folder: Path, descriptor: str) -> None:
     _delete_index(folder / f"{descriptor}.json")
 
 
+def length_of(path: Path) -> int:
+    """Return the length of a file; 0 for a folder, and for what a writer has just replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
+
+
 def delete(path: Path) -> None:
     """Delete a file if it is there.
 

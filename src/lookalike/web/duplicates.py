@@ -1,5 +1,6 @@
 """The groups of near-duplicates that the page Duplicates shows, found beside the requests."""
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -65,6 +66,13 @@ def groups_of(hosted: HostedCollection, collection: Collection) -> Groups | None
     if len(collection) == 0:
         return []
     return groups_in_time.get(hosted, collection)
+
+
+def told(collection: Collection) -> str:
+    """Return in a few characters what was decided: other decisions, other text."""
+    decisions = collection.catalog.duplicates.decisions()
+    said = (sorted(decisions.keeps), sorted(decisions.same), sorted(decisions.different))
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def shown_groups(collection: Collection, groups: Sequence[DuplicateGroup]) -> list[dict[str, Any]]:

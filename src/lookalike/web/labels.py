@@ -7,10 +7,14 @@ from typing import Any, Final
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
-from lookalike.search.annotation import Propagation
+from lookalike.search.annotation import Propagation, propagate
+from lookalike.search.annotation import undo as take_back
+from lookalike.search.clusters import place_new
 from lookalike.search.labeling import NextCluster, next_clusters
 from lookalike.search.previewing import AT_LEAST, WordPreview, preview_propagation
 from lookalike.storage.annotations import Action, Statement
+from lookalike.web.models import HostedCollection
+from lookalike.web.writing import writing
 
 EXEMPLARS: Final = 12
 UPCOMING: Final = 5
@@ -98,6 +102,60 @@ def statements(words: Sequence[str], shown: Sequence[int], fits: Sequence[int]) 
     return [Statement(image, word, image in fitting) for image in shown for word in words]
 
 
+def say(
+    hosted: HostedCollection, detail: dict[str, Any], said: Sequence[Statement], once: str = ""
+) -> int:
+    """Store what a person says; return the number of the action.
+
+    Args:
+        hosted: The collection.
+        detail: What is remembered of the action: `labels`, `cluster`, `clusters`, `review`.
+        said: The statements.
+        once: Stands for this very action: what was stored under it is not stored again.
+
+    Raises:
+        UsageError: If nothing is said, or of pictures that are not there.
+        CollectionLockedError: If another process writes.
+    """
+    if not said:
+        raise UsageError("no picture was chosen; choose some")
+    with writing(hosted) as collection:
+        annotations = collection.catalog.knowledge.annotations
+        if once:
+            detail = {**detail, "once": once}
+            for action in annotations.history():
+                if action.detail.get("once") == once:
+                    return action.id
+        return annotations.add("label", detail, said)
+
+
+def propagated(hosted: HostedCollection, clusters: str) -> Propagation:
+    """Give every picture the probability of every label.
+
+    Raises:
+        UsageError: If nothing was labeled yet, or there are no clusters.
+        CollectionLockedError: If another process writes.
+    """
+    with writing(hosted) as collection:
+        _, chosen = clusterings_of(collection, clusters)
+        place_new(collection.catalog, chosen)
+        return propagate(collection.catalog, chosen)
+
+
+def undone(hosted: HostedCollection, action: int | None = None) -> dict[str, Any]:
+    """Take back the last action whole, if it is the one that is meant.
+
+    Raises:
+        UsageError: If nothing was done, or something else was done since.
+        CollectionLockedError: If another process writes.
+    """
+    with writing(hosted) as collection:
+        done = collection.catalog.knowledge.annotations.history()
+        if action is not None and (not done or done[0].id != action):
+            raise UsageError(f"{action} is not the last action, which alone can be taken back")
+        return take_back(collection.catalog)
+
+
 def label_table(collection: Collection) -> list[dict[str, Any]]:
     """Return each label with the images that likely have it, by who says so."""
     table: dict[str, dict[str, int]] = {}
@@ -124,6 +182,15 @@ def _told(action: Action) -> str:
     if action.kind == "check":
         return f"Named all of one picture: {words}"
     return f"{'Reviewed' if action.detail.get('review') else 'Labeled'} {words}: {pictures}"
+
+
+def previews(collection: Collection, clustering: str) -> list[WordPreview]:
+    """Return what propagating would say of which pictures, word by word.
+
+    Raises:
+        UsageError: If nothing was labeled yet, or there are no clusters.
+    """
+    return preview_propagation(collection.catalog, clustering)[1]
 
 
 def previewed(collection: Collection, clustering: str) -> dict[str, Any]:

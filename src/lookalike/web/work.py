@@ -7,7 +7,8 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.progress import Progress
 from lookalike.search import clusters, maps
-from lookalike.web import atlases
+from lookalike.storage.integrity import verify
+from lookalike.web import atlases, backups
 from lookalike.web.models import Job, JobKind
 
 Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
@@ -79,8 +80,30 @@ def _map(job: Job, progress: Progress) -> dict[str, Any]:
     return {"name": options["name"], "placed": n_placed, "pictures": len(drawn.ids), **facts}
 
 
+def _verify(job: Job, progress: Progress) -> dict[str, Any]:
+    found = verify(job.collection.folder, progress=progress)
+    with Collection.open(job.collection.folder) as collection:
+        status = collection.status()
+    indexes = [
+        {name: each[name] for name in ("descriptor", "kind", "n", "newer", "measured_recall")}
+        for each in status["indexes"]
+    ]
+    return {
+        "clean": found.is_clean,
+        "problems": [{"kind": each.kind, "detail": each.detail} for each in found.problems],
+        "checked": dict(found.checked),
+        "leftovers": list(found.leftovers),
+        "indexes": indexes,
+        "bytes": status["bytes"],
+        "bytes_of": status["bytes_of"],
+    }
+
+
 WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
     JobKind.MAP: _map,
+    JobKind.VERIFY: _verify,
+    JobKind.BACKUP: backups.make,
+    JobKind.RESTORE: backups.restore,
 }

@@ -29,8 +29,8 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
     UsageError,
 )
 from lookalike.progress import Progress, Task  # noqa: E402
-from lookalike.web import atlases, uploads  # noqa: E402
-from lookalike.web.models import Job, JobState, Wish  # noqa: E402
+from lookalike.web import atlases, backups, uploads  # noqa: E402
+from lookalike.web.models import Job, JobState, KeptAnswer, Wish  # noqa: E402
 from lookalike.web.models.jobs import LEASE_SECONDS  # noqa: E402
 from lookalike.web.work import WORK  # noqa: E402
 
@@ -145,6 +145,14 @@ def run_job(job: Job) -> None:
         job.end(JobState.DONE)
 
 
+def clean() -> None:
+    """Delete what is kept for a time only, once that is over."""
+    uploads.delete_expired()
+    atlases.delete_old()
+    KeptAnswer.delete_old()
+    backups.delete_strays()
+
+
 def serve(stop: threading.Event) -> None:
     """Take jobs until told to stop, or until the process that started this one is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -154,8 +162,7 @@ def serve(stop: threading.Event) -> None:
         close_old_connections()
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
-            uploads.delete_expired()
-            atlases.delete_old()
+            clean()
         job = Job.take(name)
         if job is None:
             stop.wait(IDLE_SECONDS)

@@ -21,6 +21,9 @@ class JobKind(models.TextChoices):
     INDEX = "index"
     CLUSTERS = "clusters"
     MAP = "map"
+    VERIFY = "verify"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
 
 class JobState(models.TextChoices):

@@ -9,13 +9,13 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.web.access import person, with_collection
 from lookalike.web.galleries import open_collections
 from lookalike.web.home import ServerHome, allowed_roots
 from lookalike.web.models import AuditEntry, HostedCollection, Job, Membership, Role, User
+from lookalike.web.naming import unused_slug
 
 
 class NewCollection(forms.Form):
@@ -28,14 +28,6 @@ class NewCollection(forms.Form):
         super().__init__(*args, **words)
         choices = [(str(root), str(root)) for root in allowed_roots()]
         self.fields["source"].choices = choices  # type: ignore[attr-defined]
-
-
-def unused_slug(title: str) -> str:
-    """Return a name for addresses that no collection has yet."""
-    stem = slugify(title)[:50] or "collection"
-    taken = set(HostedCollection.objects.values_list("slug", flat=True))
-    numbered = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-    return next(slug for slug in numbered if slug not in taken)
 
 
 @require_http_methods(["GET", "POST"])

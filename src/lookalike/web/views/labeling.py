@@ -10,9 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.errors import UsageError
-from lookalike.search.annotation import propagate as carry
-from lookalike.search.annotation import undo as take_back
-from lookalike.search.clusters import make_clusters, place_new
+from lookalike.search.clusters import make_clusters
 from lookalike.storage.annotations import Statement
 from lookalike.web import labels
 from lookalike.web.access import place, with_collection
@@ -62,10 +60,7 @@ def label_pictures(request: HttpRequest, hosted: HostedCollection) -> HttpRespon
             "cluster": whole(sent["cluster"]) if "cluster" in sent else None,
             "clusters": sent.get("clusters", ""),
         }
-        if not said:
-            raise UsageError("no picture was chosen; choose some")
-        with writing(hosted) as collection:
-            collection.catalog.knowledge.annotations.add("label", detail, said)
+        labels.say(hosted, detail, said)
     except UsageError as error:
         messages.error(request, str(error))
     else:
@@ -112,10 +107,7 @@ def label_preview(request: HttpRequest, hosted: HostedCollection) -> HttpRespons
 def label_propagate(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Give every picture the probability of every label."""
     try:
-        with writing(hosted) as collection:
-            _, chosen = labels.clusterings_of(collection, request.POST.get("clusters", ""))
-            place_new(collection.catalog, chosen)
-            learned = carry(collection.catalog, chosen)
+        learned = labels.propagated(hosted, request.POST.get("clusters", ""))
     except UsageError as error:
         messages.error(request, str(error))
         return redirect("label", slug=hosted.slug)
@@ -155,8 +147,7 @@ def _reviewed(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBas
         raise UsageError("the answer is yes or no; press one of the buttons")
     said = [Statement(image, word, answer == "yes") for image in ids_of(sent.getlist("id"))]
     detail = {"labels": [word], "cluster": None, "clusters": "", "review": True}
-    with writing(hosted) as collection:
-        collection.catalog.knowledge.annotations.add("label", detail, said)
+    labels.say(hosted, detail, said)
     note(request, hosted, "reviewed", f"{word}: {answer} of {', '.join(sent.getlist('id'))}")
     query = urlencode({"word": sent.get("word", ""), "at": whole(sent.get("at", ""))})
     return redirect(f"{reverse('label_review', args=[hosted.slug])}?{query}")
@@ -168,8 +159,7 @@ def _reviewed(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBas
 def label_undo(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Take back the last action whole."""
     try:
-        with writing(hosted) as collection:
-            undone = take_back(collection.catalog)
+        undone = labels.undone(hosted)
     except UsageError as error:
         messages.error(request, str(error))
     else:
