@@ -25,6 +25,7 @@ NOBODY = {**dict.fromkeys(KINDS, GONE), "anonymous": OUT}
 
 IMAGE = {"slug": "photos", "image_id": 1}
 COLLECTION = {"slug": "photos"}
+BACKUP = {"slug": "photos", "backup_id": uuid.UUID(int=8)}
 JOB = {"slug": "photos", "job_id": uuid.UUID(int=7)}
 
 ROUTES = {
@@ -43,6 +44,14 @@ ROUTES = {
     "details": ("get", COLLECTION, EDITORS),
     "index": ("post", COLLECTION, EDITORS),
     "share": ("post", COLLECTION, OWNERS),
+    "verify": ("post", COLLECTION, EDITORS),
+    "make_backup": ("post", COLLECTION, OWNERS),
+    "backup_file": ("get", BACKUP, OWNERS),
+    "delete_backup": ("post", BACKUP, OWNERS),
+    "restore_backup": ("post", BACKUP, OWNERS),
+    "server_backups": ("get", {}, STAFF),
+    "any_backup_file": ("get", {"backup_id": uuid.UUID(int=8)}, STAFF),
+    "delete_any_backup": ("post", {"backup_id": uuid.UUID(int=8)}, STAFF),
     "browse": ("get", COLLECTION, VIEWERS),
     "cluster": ("get", {**COLLECTION, "number": 0}, VIEWERS),
     "subjects": ("get", COLLECTION, VIEWERS),
@@ -186,6 +195,8 @@ def test_a_page_is_open_to_whom_it_should_be(name, people, hosted):
     Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
     method, words, expected = ROUTES[name]
     for kind, browser in people:
+        if "backup_id" in words:
+            keep_backup(hosted)
         response = getattr(browser, method)(reverse(name, kwargs=words))
         check(response, expected[kind], is_api=False)
 
@@ -198,7 +209,8 @@ def test_rest_is_open_to_whom_it_should_be(name, people, hosted):
     if name == "images":
         address += "?ids=x"
     for kind, browser in people:
-        keep_backup(hosted)
+        if "backup_id" in words:
+            keep_backup(hosted)
         response = getattr(browser, method)(
             address, SENT.get(name), content_type="application/json"
         )

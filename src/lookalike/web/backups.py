@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from lookalike.errors import DamagedCollectionError, EnvironmentFault, UsageError
@@ -203,6 +204,16 @@ class Archive:
         info = tarfile.TarInfo(f"{self.name}/{name}")
         info.size, info.mtime = size, int(made.timestamp())
         return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def sent(backup: Backup) -> StreamingHttpResponse:
+    """Return a backup as an answer that is made while it is sent."""
+    packed = Archive(backup)
+    answer = StreamingHttpResponse(packed, content_type="application/x-tar")
+    answer["Content-Disposition"] = f'attachment; filename="{packed.name}.tar"'
+    answer["Content-Length"] = str(packed.n_bytes)
+    answer["Content-Encoding"] = "identity"  # so that its length stays known
+    return answer
 
 
 def _padding(size: int) -> int:

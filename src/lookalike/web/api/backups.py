@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.http import Http404, HttpRequest
 from ninja import Router, Schema
 
 from lookalike.web import backups
@@ -74,13 +74,9 @@ def make_backup(request: HttpRequest, name: str) -> Any:
 def get_backup_file(request: HttpRequest, name: str, backup_id: UUID) -> Any:
     """Give a backup as a tar file; unpacked it can be opened or restored."""
     place = hosted(request, name, Role.OWNER)
-    archive = backups.Archive(_backup(place, backup_id))
+    found = _backup(place, backup_id)
     note(request, place, "backup taken along", str(backup_id))
-    answer = StreamingHttpResponse(archive, content_type="application/x-tar")
-    answer["Content-Disposition"] = f'attachment; filename="{archive.name}.tar"'
-    answer["Content-Length"] = str(archive.n_bytes)
-    answer["Content-Encoding"] = "identity"  # so that its length stays known
-    return answer
+    return backups.sent(found)
 
 
 @router.delete(
