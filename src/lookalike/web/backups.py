@@ -10,13 +10,11 @@ import tarfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
@@ -109,16 +107,17 @@ def back_up_server(user: User) -> Backup:
         UsageError: If it lies in another database server, which has its own way.
         EnvironmentFault: If it cannot be written.
     """
-    source = settings.DATABASES["default"]
-    if not source["ENGINE"].endswith("sqlite3"):
-        raise UsageError(f"the server's data lie in {source['ENGINE']}; copy them with its tools")
+    if connection.vendor != "sqlite":
+        raise UsageError(f"the server's data lie in {connection.vendor}; copy them with its tools")
     backup_id = uuid.uuid4()
     place = place_of(backup_id)
     unfinished = place.with_name(f".{place.name}.partial")
     try:
         unfinished.mkdir(parents=True)
-        with closing(database.connect(Path(source["NAME"]), writable=False)) as opened:
-            opened.copy_to(unfinished / _SERVER_FILE)
+        connection.ensure_connection()
+        source = Path(connection.settings_dict["NAME"])
+        opened = database.Database(connection.connection, source, writable=False)
+        opened.copy_to(unfinished / _SERVER_FILE)
         found = copies.seal(unfinished, "server")
         unfinished.replace(place)
     except OSError as error:

@@ -1,5 +1,6 @@
 """What jobs do, by their kind; a worker calls it, and the pages check here what they ask for."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -82,6 +83,8 @@ def _map(job: Job, progress: Progress) -> dict[str, Any]:
 
 def _verify(job: Job, progress: Progress) -> dict[str, Any]:
     found = verify(job.collection.folder, progress=progress)
+    # Who may see the collection need not know where the server keeps it.
+    folder = f"{job.collection.folder}{os.sep}"
     with Collection.open(job.collection.folder) as collection:
         status = collection.status()
     indexes = [
@@ -90,9 +93,12 @@ def _verify(job: Job, progress: Progress) -> dict[str, Any]:
     ]
     return {
         "clean": found.is_clean,
-        "problems": [{"kind": each.kind, "detail": each.detail} for each in found.problems],
+        "problems": [
+            {"kind": each.kind, "detail": each.detail.replace(folder, "")}
+            for each in found.problems
+        ],
         "checked": dict(found.checked),
-        "leftovers": list(found.leftovers),
+        "leftovers": [each.replace(folder, "") for each in found.leftovers],
         "indexes": indexes,
         "bytes": status["bytes"],
         "bytes_of": status["bytes_of"],

@@ -76,7 +76,7 @@ def server(request: HttpRequest) -> HttpResponseBase:
             messages.error(request, str(error))
         else:
             AuditEntry.write(request, "server backed up", str(made.pk))
-            messages.success(request, "The server's own data are backed up.")
+            messages.success(request, "This server is backed up.")
         return redirect("server_backups")
     found = Backup.objects.select_related("collection")
     content = {
