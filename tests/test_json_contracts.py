@@ -89,6 +89,7 @@ def test_status(ask):
         *("path", "format", "created", "model", "selection", "classes", "images", "files"),
         *("folders", "descriptors", "lacking", "revision", "knowledge", "regions", "indexes"),
         "bytes",
+        "bytes_of",
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}
     assert set(found["indexes"][0]) == {

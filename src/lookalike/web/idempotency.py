@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias, cast
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from ninja.errors import HttpError
 
 from lookalike.web.middleware import Respond
@@ -59,6 +60,12 @@ def id_for(request: HttpRequest) -> uuid.UUID:
     """Return the id of what a request makes; the same one when it is asked for again."""
     held: KeptAnswer | None = getattr(request, _HELD, None)
     return uuid.uuid4() if held is None else held.made_id
+
+
+def token_for(request: HttpRequest) -> str:
+    """Return a name that nobody can guess for what a request makes; "" without a key."""
+    held: KeptAnswer | None = getattr(request, _HELD, None)
+    return "" if held is None else salted_hmac(__name__, str(held.made_id)).hexdigest()[:32]
 
 
 class KeptAnswers:

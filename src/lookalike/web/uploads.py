@@ -5,6 +5,7 @@ made of the pixels.
 """
 
 import io
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +18,13 @@ from ninja.files import UploadedFile
 from PIL import Image
 
 from lookalike.arrays import Pixels
+from lookalike.atomic import write_atomically
 from lookalike.errors import ImageError, ImageLimitError, UsageError
 from lookalike.images.thumbnails import encode_webp, held_in_file
 from lookalike.web import decoders
 from lookalike.web.home import ServerHome
 from lookalike.web.models import UploadedPicture, User
-from lookalike.web.models.pictures import expiry
+from lookalike.web.models.pictures import KEPT_HOURS, expiry
 
 MOST_BYTES: Final = 32 * 2**20
 """Largest upload."""
@@ -81,10 +83,14 @@ def decode_upload(data: bytes) -> Pixels:
     return decoded.pixels
 
 
-def keep(user: User, pixels: Pixels) -> UploadedPicture:
-    """Store a picture for a day, for searching with it."""
+def keep(user: User, pixels: Pixels, token: str = "") -> UploadedPicture:
+    """Store a picture for a day, for searching with it; under a token that is there, once."""
+    known = UploadedPicture.objects.filter(pk=token, user=user).first() if token else None
+    if known is not None:
+        return known
     picture = UploadedPicture(user=user, width=pixels.shape[1], height=pixels.shape[0])
-    place_of(picture).write_bytes(encode_webp(pixels, _STORED_QUALITY))
+    picture.token = token or picture.token
+    write_atomically(place_of(picture), encode_webp(pixels, _STORED_QUALITY))
     picture.save(force_insert=True)
     return picture
 
@@ -124,9 +130,17 @@ def pixels_of(picture: UploadedPicture) -> Pixels:
 
 
 def delete_expired() -> int:
-    """Delete the pictures whose time is over; return how many."""
+    """Delete the pictures whose time is over; return how many.
+
+    Files go too whose row was never written, since the server was killed before.
+    """
     expired = list(UploadedPicture.objects.filter(expires__lte=timezone.now()))
     for picture in expired:
         place_of(picture).unlink(missing_ok=True)
         picture.delete()
+    known = set(UploadedPicture.objects.values_list("pk", flat=True))
+    old = time.time() - 3600 * KEPT_HOURS
+    for path in ServerHome.from_environment().uploads.glob("*.webp"):
+        if path.stem not in known and path.stat().st_mtime < old:
+            path.unlink(missing_ok=True)
     return len(expired)

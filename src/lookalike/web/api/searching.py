@@ -23,7 +23,7 @@ from lookalike.web.api.schemas import Fault, Found, SearchIn, Upload
 from lookalike.web.asking import MOST_HITS, query_from_json
 from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import MOST_IDS
-from lookalike.web.idempotency import once
+from lookalike.web.idempotency import once, token_for
 from lookalike.web.writing import note
 
 router = Router()
@@ -91,7 +91,8 @@ def search_picture(
 def upload(request: HttpRequest, picture: File[UploadedFile]) -> Any:
     """Send a picture to search with for a day; only you can use it."""
     try:
-        kept = uploads.keep(person(request), uploads.decode_upload(picture.read()))
+        pixels = uploads.decode_upload(picture.read())
+        kept = uploads.keep(person(request), pixels, token_for(request))
     except ImageError as error:
         return _no_picture(error)
     return {
