@@ -77,6 +77,13 @@ def test_what_was_refused_can_be_asked_for_again(people, own):
     assert statements(own) == [1]
 
 
+def test_who_meets_another_writer_is_told_when_to_come_again(people, own):
+    with Collection.open(own.folder, writable=True):
+        met = ask(people.editor, "add_labels", {"labels": ["cat"], "images": [1]})
+    assert (met.status_code, met.headers["Retry-After"]) == (409, "2")
+    assert ask(people.editor, "add_labels", {"labels": ["cat"], "images": [1]}).status_code == 200
+
+
 @pytest.mark.parametrize("key", ["x" * 129, "two words", "ä"])
 def test_a_key_that_is_none_is_refused(people, key):
     answer = ask(people.editor, "make_job", key=key)

@@ -108,6 +108,26 @@ def test_a_damaged_backup_is_told_and_makes_nothing(people, own):
     assert not HostedCollection.objects.filter(title="Broken").exists()
 
 
+def test_what_could_not_be_finished_takes_no_room(people, own):
+    next((own.folder / "index").glob("content-*.rows.npy")).unlink()
+    (own.folder / "model" / "network.onnx").write_bytes(b"no")
+    job = do(people.owner, "make_backup")
+    assert job.state == JobState.FAILED
+    assert list(ServerHome.from_environment().backups.glob(f"*{job.pk}*")) == []
+
+
+def test_jobs_of_owners_are_none_of_others_concern(people, own):
+    job = do(people.owner, "make_backup")
+    for browser in (people.viewer, people.editor):
+        assert browser.get(reverse("job", args=["photos", job.pk])).status_code == 404
+        steer = browser.post(reverse("steer_job", args=["photos", job.pk, "cancel"]))
+        assert steer.status_code == 404
+        assert browser.get(reverse("api:list_jobs", args=["photos"])).json() == []
+        assert browser.get(reverse("api:get_job", args=["photos", job.pk])).status_code == 404
+    assert str(job.pk) not in details(people.editor)
+    assert str(job.pk) in details(people.owner)
+
+
 def test_a_deleted_backup_is_gone(people, own):
     do(people.owner, "make_backup")
     kept = Backup.objects.get()

@@ -150,7 +150,7 @@ def test_what_programs_say_while_the_server_is_killed_is_stored_once(gallery, tm
 
     thread = threading.Thread(target=say)
     thread.start()
-    for _ in range(5):
+    for _ in range(3):
         before = len(said)
         wait_until(lambda n=before: len(said) > n + 2)
         os.killpg(server.pid, signal.SIGKILL)

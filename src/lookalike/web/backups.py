@@ -10,6 +10,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,14 @@ from django.db import connection, transaction
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from lookalike.errors import DamagedCollectionError, EnvironmentFault, UsageError
+from lookalike.atomic import PARTIAL
+from lookalike.errors import (
+    CollectionLockedError,
+    DamagedCollectionError,
+    EnvironmentFault,
+    LookalikeError,
+    UsageError,
+)
 from lookalike.progress import Progress
 from lookalike.storage import backups as copies
 from lookalike.storage import database
@@ -46,7 +54,8 @@ def make(job: Job, progress: Progress) -> dict[str, Any]:
     if place.is_dir():
         found = copies.check_backup(place, progress=progress)
     else:
-        found = copies.back_up(job.collection.folder, place, progress=progress)
+        with _cleared_where_it_fails(place):
+            found = copies.back_up(job.collection.folder, place, progress=progress)
     kept, _ = Backup.objects.get_or_create(
         pk=job.pk,
         defaults={
@@ -60,6 +69,22 @@ def make(job: Job, progress: Progress) -> dict[str, Any]:
         },
     )
     return {**found.to_json(), "collection": kept.name, "backup": str(kept.pk)}
+
+
+@contextmanager
+def _cleared_where_it_fails(place: Path) -> Iterator[None]:
+    """Give the room back that an unfinished folder takes, since nobody goes on with it."""
+    try:
+        yield
+    except CollectionLockedError:
+        raise  # another worker is at it
+    except LookalikeError:
+        shutil.rmtree(_unfinished(place), ignore_errors=True)
+        raise
+
+
+def _unfinished(place: Path) -> Path:
+    return place.with_name(f".{place.name}{PARTIAL}")
 
 
 def restoring_options(backup: Backup, title: str) -> dict[str, str]:
@@ -81,7 +106,8 @@ def restore(job: Job, progress: Progress) -> dict[str, Any]:
         raise UsageError("that backup was deleted; choose another")
     target = ServerHome.from_environment().created / f"restored-{job.pk}.lookalike"
     if not (target / "collection.json").is_file():
-        copies.restore(place_of(backup.pk), target, progress=progress)
+        with _cleared_where_it_fails(target):
+            copies.restore(place_of(backup.pk), target, progress=progress)
     made = _shown(job, target)
     return {"name": made.slug, "title": made.title, "images": backup.n_images}
 
@@ -111,7 +137,7 @@ def back_up_server(user: User) -> Backup:
         raise UsageError(f"the server's data lie in {connection.vendor}; copy them with its tools")
     backup_id = uuid.uuid4()
     place = place_of(backup_id)
-    unfinished = place.with_name(f".{place.name}.partial")
+    unfinished = _unfinished(place)
     try:
         unfinished.mkdir(parents=True)
         connection.ensure_connection()
@@ -151,7 +177,7 @@ def delete_strays() -> int:
     strays = [
         path
         for path in (folder.iterdir() if folder.is_dir() else ())
-        if path.name.strip(".").removesuffix(".partial") not in known and path.stat().st_mtime < old
+        if path.name.strip(".").removesuffix(PARTIAL) not in known and path.stat().st_mtime < old
     ]
     for path in strays:
         shutil.rmtree(path, ignore_errors=True)

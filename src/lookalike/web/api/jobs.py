@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from django.http import Http404, HttpRequest
+from django.http import HttpRequest
 from ninja import Field, Router, Schema
 
 from lookalike.errors import UsageError
@@ -12,7 +12,7 @@ from lookalike.web.api.schemas import JobOut
 from lookalike.web.galleries import open_collections
 from lookalike.web.idempotency import id_for
 from lookalike.web.models import HostedCollection, Job, Role
-from lookalike.web.steering import ask, steer
+from lookalike.web.steering import ask, find, jobs_of, steer
 from lookalike.web.work import MOST_CLUSTERS, grouping_options
 from lookalike.web.writing import note
 
@@ -31,7 +31,7 @@ class JobIn(Schema):
 @router.get("/collections/{name}/jobs", response={200: list[JobOut], **FAULTS}, tags=["jobs"])
 def list_jobs(request: HttpRequest, name: str) -> Any:
     """List the last jobs of a collection."""
-    return [job_out(job) for job in hosted(request, name).jobs.all()[:50]]
+    return [job_out(job) for job in jobs_of(hosted(request, name), person(request))[:50]]
 
 
 @router.post("/collections/{name}/jobs", response={200: JobOut, **FAULTS_OF_CHANGES}, tags=["jobs"])
@@ -47,7 +47,7 @@ def make_job(request: HttpRequest, name: str, sent: JobIn) -> Any:
 @router.get("/collections/{name}/jobs/{job_id}", response={200: JobOut, **FAULTS}, tags=["jobs"])
 def get_job(request: HttpRequest, name: str, job_id: UUID) -> Any:
     """Tell how far a job is."""
-    return job_out(_job(hosted(request, name), job_id))
+    return job_out(find(hosted(request, name), person(request), job_id))
 
 
 @router.post(
@@ -61,7 +61,7 @@ def steer_job(
 ) -> Any:
     """Pause, resume or cancel a job; one that is over stays as it is."""
     place = hosted(request, name, Role.EDITOR)
-    found = _job(place, job_id)
+    found = find(place, person(request), job_id)
     steer(found, action)
     note(request, place, f"job {action}", str(found.pk))
     found.refresh_from_db()
@@ -96,10 +96,3 @@ def _options(place: HostedCollection, sent: JobIn) -> dict[str, Any]:
     if sent.descriptor or sent.name or sent.k is not None:
         raise UsageError(f"{sent.kind} takes no descriptor, name or k; leave them out")
     return {"sources": place.sources} if sent.kind == "index" else {}
-
-
-def _job(place: HostedCollection, job_id: UUID) -> Job:
-    found = place.jobs.filter(pk=job_id).first()
-    if found is None:
-        raise Http404("there is no such job")
-    return found

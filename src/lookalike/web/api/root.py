@@ -5,7 +5,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from lookalike import __version__
-from lookalike.errors import LookalikeError
+from lookalike.errors import CollectionLockedError, LookalikeError
 from lookalike.web.api import (
     backups,
     browsing,
@@ -17,7 +17,7 @@ from lookalike.web.api import (
     searching,
 )
 from lookalike.web.api.security import BrowserAuth, TokenAuth
-from lookalike.web.middleware import status_of
+from lookalike.web.middleware import RETRY_SECONDS, status_of
 
 api = NinjaAPI(
     title="Lookalike",
@@ -45,7 +45,10 @@ for subject in (
 
 @api.exception_handler(LookalikeError)
 def _fault(request: HttpRequest, error: LookalikeError) -> HttpResponse:
-    return api.create_response(request, {"error": str(error)}, status=status_of(error))
+    answer = api.create_response(request, {"error": str(error)}, status=status_of(error))
+    if isinstance(error, CollectionLockedError):
+        answer["Retry-After"] = str(RETRY_SECONDS)
+    return answer
 
 
 @api.exception_handler(Http404)

@@ -28,6 +28,7 @@ from lookalike.web.models import (
 )
 from lookalike.web.models.jobs import OVER
 from lookalike.web.naming import unused_slug
+from lookalike.web.steering import jobs_of
 
 _PARTS: Final = {
     "catalog": "Catalog",
@@ -93,7 +94,7 @@ def details(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
         "status": status,
         "room": _room(status["bytes_of"]) if status else (),
         **_keeping(hosted),
-        "jobs": hosted.jobs.all()[:20],
+        "jobs": jobs_of(hosted, person(request))[:20],
         "roots": [str(root) for root in allowed_roots()],
         "members": hosted.memberships.select_related("user"),
         "people": User.objects.filter(is_active=True).order_by("username"),

@@ -7,27 +7,20 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from lookalike.web.access import with_collection
-from lookalike.web.models import AuditEntry, HostedCollection, Job, Role
-from lookalike.web.steering import ACTIONS
+from lookalike.web.access import person, with_collection
+from lookalike.web.models import AuditEntry, HostedCollection, Role
+from lookalike.web.steering import ACTIONS, find
 from lookalike.web.steering import steer as settle
 
 STOP_POLLING = 286
 """What htmx takes as the end of its asking again."""
 
 
-def _job(hosted: HostedCollection, job_id: UUID) -> Job:
-    found = hosted.jobs.filter(pk=job_id).first()
-    if found is None:
-        raise Http404("there is no such job")
-    return found
-
-
 @require_GET
 @with_collection()
 def job(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> HttpResponse:
     """Show a job, or only what changes of it."""
-    found = _job(hosted, job_id)
+    found = find(hosted, person(request), job_id)
     content = {"collection": hosted, "job": found}
     if request.headers.get("HX-Request"):
         status = STOP_POLLING if found.is_over else HTTPStatus.OK
@@ -41,7 +34,7 @@ def steer(
     request: HttpRequest, hosted: HostedCollection, job_id: UUID, action: str
 ) -> HttpResponseBase:
     """Pause, resume or cancel a job."""
-    found = _job(hosted, job_id)
+    found = find(hosted, person(request), job_id)
     if action not in ACTIONS:
         raise Http404("there is no such action")
     settle(found, action)
