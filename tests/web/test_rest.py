@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,16 +42,21 @@ def test_the_description_in_docs_is_the_one_that_holds():
     )
 
 
+@cache
+def read_schema():
+    from lookalike.web.wsgi import application
+
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+
+
 ROUTES = [(path, method) for path, each in described()["paths"].items() for method in each]
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 def test_no_request_brings_an_error_or_an_answer_that_is_not_written_down(path, method, people):
-    from lookalike.web.wsgi import application
-
     token = ApiToken.make(User.objects.get(username="owner"), "fuzz", may_write=True, days=1)
     headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+    schema = read_schema()
 
     @given(case=schema[path][method.upper()].as_strategy(), is_ours=booleans())
     @settings(max_examples=N_REQUESTS, deadline=None, suppress_health_check=list(HealthCheck))

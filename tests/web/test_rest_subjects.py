@@ -145,15 +145,11 @@ def test_a_search_that_no_address_can_say_is_refused_rather_than_kept_in_part(ow
     assert owner.searches.all("photos") == []
 
 
-def test_clusters_maps_and_subjects_are_made_and_shown(owner):
+def test_clusters_and_subjects_are_made_and_shown(owner):
     job = owner.jobs.make("photos", "clusters", descriptor="layout", k=3)
     work()
     assert owner.jobs.wait("photos", job.id).report["clusters"] == 3
     assert len(owner.clusters("photos", "layout")["clusters"]) == 3
-    owner.jobs.make("photos", "map", descriptor="content")
-    work()
-    found = owner.map("photos")
-    assert len(found["ids"]) == len(found["x"]) == len(found["y"]) == N + 2
     owner.labels.add("photos", ["dog"], [1, 2])
     top = {each["name"]: each["pictures"] for each in owner.subjects("photos")["beneath"]}
     assert top["animal"] == 2
@@ -164,6 +160,14 @@ def test_clusters_maps_and_subjects_are_made_and_shown(owner):
         owner.jobs.make("photos", "verify", descriptor="content")
     with pytest.raises(LookalikeError, match="no descriptor 'nothing'"):
         owner.jobs.make("photos", "clusters", descriptor="nothing")
+
+
+@pytest.mark.slow
+def test_a_map_is_made_and_its_places_are_given(owner):
+    owner.jobs.make("photos", "map", descriptor="content")
+    work()
+    found = owner.map("photos")
+    assert len(found["ids"]) == len(found["x"]) == len(found["y"]) == N + 2
 
 
 def test_jobs_are_paused_resumed_and_cancelled(owner):
