@@ -104,3 +104,8 @@ def test_a_server_whose_first_process_is_killed_gives_its_port_back(gallery, tmp
     server.kill()
     server.communicate(timeout=20)  # until nobody holds its output any more
     assert not _is_up(f"http://127.0.0.1:{port}")
+
+
+def test_a_worker_that_was_orphaned_while_it_started_ends():
+    worker = [sys.executable, "-m", "lookalike.web.worker", str(os.getppid())]
+    assert subprocess.run(worker, timeout=60).returncode == 0

@@ -122,8 +122,8 @@ def run(options: ServeOptions, prepared: Prepared) -> int:
     """
     port = options.port
     children = [
-        subprocess.Popen([*_FRONT, options.host, str(port)]),
-        subprocess.Popen(_WORKER),
+        subprocess.Popen([*_FRONT, options.host, str(port), str(os.getpid())]),
+        subprocess.Popen([*_WORKER, str(os.getpid())]),
     ]
     try:
         _wait_until_up(options.host, port, children[0])
@@ -177,7 +177,7 @@ def _keep(children: "list[subprocess.Popen[bytes]]") -> int:
     with suppress(KeyboardInterrupt):
         while web.poll() is None:
             if worker.poll() is not None:
-                worker = children[1] = subprocess.Popen(_WORKER)
+                worker = children[1] = subprocess.Popen([*_WORKER, str(os.getpid())])
             time.sleep(_WATCH_SECONDS)
         return int(web.returncode)
     return 0
