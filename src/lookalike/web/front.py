@@ -17,7 +17,11 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-_THREADS: Final = 8
+from lookalike.web.gate import MOST_AT_WORK, MOST_WAITING
+
+_SPARE_THREADS: Final = 8
+"""Those that turn requests away, and stream what has been answered, while all others are taken."""
+
 _HEADER_MS: Final = 10_000
 _WATCH_SECONDS: Final = 0.5
 
@@ -38,7 +42,7 @@ def main(host: str, port: int, parent: int) -> None:
         interface=Interfaces.WSGI,
         websockets=False,
         workers=1,
-        blocking_threads=_THREADS,
+        blocking_threads=MOST_AT_WORK + MOST_WAITING + _SPARE_THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
         log_level=LogLevels.error,
     ).serve()
