@@ -85,9 +85,12 @@ def test_those_beyond_all_places_are_asked_to_come_again_and_all_others_served()
     status, headers = found.ask(HTTP_AUTHORIZATION="Bearer three")
     assert status == "503"
     assert int(headers["Retry-After"]) > 0
-    assert found.end() == {"200": AT_WORK + WAITING, "503": 1}
+    assert "Refresh" not in headers
+    _, headers = found.ask(REQUEST_METHOD="GET", HTTP_ACCEPT="text/html,*/*")
+    assert int(headers["Refresh"]) > 0
+    assert found.end() == {"200": AT_WORK + WAITING, "503": 2}
     assert found.most_at_work == AT_WORK
-    assert found.gate.n_refused == 1
+    assert found.gate.n_refused == 2
     assert found.ask()[0] == "200"
 
 

@@ -76,7 +76,7 @@ class Gate:
                     self._at_work.release()
         with self._lock:
             self.n_refused += 1
-        return _refuse(start_response)
+        return _refuse(environ, start_response)
 
     @contextmanager
     def _place(self, who: str) -> Iterator[bool]:
@@ -107,12 +107,14 @@ class Gate:
         return cookies[name].value or _STRANGER if name in cookies else _STRANGER
 
 
-def _refuse(start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _refuse(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     headers = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(_BUSY))),
         ("Cache-Control", "no-store"),
         ("Retry-After", str(RETRY_SECONDS)),
     ]
+    if environ.get("REQUEST_METHOD") == "GET" and "text/html" in environ.get("HTTP_ACCEPT", ""):
+        headers.append(("Refresh", str(RETRY_SECONDS)))  # browsers come again by themselves
     start_response("503 Service Unavailable", headers)
     return [_BUSY]
