@@ -227,7 +227,7 @@ def kinds(served: Served, ids: Sequence[int], drawn: Sequence[bytes]) -> dict[st
         "search by upload": upload,
         "words": words,
         "thumbnails": lambda n: served.request(
-            n, f"/c/{served.slug}/i/{order[n * 7 % min(len(order), KEPT)]}/small.webp"
+            n, f"/c/{served.slug}/i/{ids[7 * n % min(len(ids), KEPT)]}/small.webp"
         ),
     }
 
