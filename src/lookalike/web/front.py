@@ -17,11 +17,6 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from lookalike.web.gate import MOST_AT_WORK, MOST_WAITING
-
-_SPARE_THREADS: Final = 8
-"""Those that turn requests away, and stream what has been answered, while all others are taken."""
-
 _HEADER_MS: Final = 10_000
 _WATCH_SECONDS: Final = 0.5
 
@@ -36,13 +31,12 @@ def main(host: str, port: int, parent: int) -> None:
     """Answer requests until asked to end."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     Granian(
-        "lookalike.web.wsgi:application",
+        "lookalike.web.asgi:application",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGINL,
         websockets=False,
         workers=1,
-        blocking_threads=MOST_AT_WORK + MOST_WAITING + _SPARE_THREADS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
         log_level=LogLevels.error,
     ).serve()
