@@ -13,7 +13,6 @@ from django.shortcuts import render
 
 from lookalike.collection import Collection
 from lookalike.errors import CollectionLockedError
-from lookalike.web import results
 from lookalike.web.access import View, place
 from lookalike.web.models import AuditEntry, HostedCollection
 
@@ -39,7 +38,6 @@ def writing(hosted: HostedCollection) -> Iterator[Collection]:
         with Collection.open(hosted.folder, writable=True) as collection:
             yield collection
     finally:
-        results.forget(hosted)
         turn.release()
 
 

@@ -76,7 +76,7 @@ def _found(
         return {"page": None, "n_images": len(collection), "newest": _newest(collection)}
     query = asked.to_query(person(request), collection)
     cursor = request.GET.get("cursor", "")
-    page = results.find(asked.to_address(), hosted, collection, query, cursor)
+    page = results.find(asked.to_address(), collection, query, cursor)
     return {"page": page, "n_images": len(collection), "cursor": cursor}
 
 
