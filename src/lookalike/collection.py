@@ -316,8 +316,8 @@ class Collection:
         now = (self.catalog.revision, self._shelf.published())
         if found is None or (found.revision, found.published) != now:
             regions = self._region_shelf.open
-            self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
-        return self._gallery
+            found = self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
+        return found
 
     @property
     def state(self) -> tuple[int, ...]:

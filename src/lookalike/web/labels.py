@@ -126,6 +126,21 @@ def _told(action: Action) -> str:
     return f"{'Reviewed' if action.detail.get('review') else 'Labeled'} {words}: {pictures}"
 
 
+def is_begun(collection: Collection) -> bool:
+    """Tell whether a person has said of any picture what it shows."""
+    return any(each.holds for each in collection.catalog.knowledge.annotations.statements())
+
+
+def long_undo(collection: Collection) -> int | None:
+    """Return the last action if taking it back takes long; `None` if that is done at once.
+
+    It does where an earlier propagation has to be worked out again.
+    """
+    actions = collection.catalog.knowledge.annotations.history()
+    propagated = [each.id for each in actions if each.kind == "propagate"]
+    return propagated[0] if len(propagated) > 1 and propagated[0] == actions[0].id else None
+
+
 def previewed(collection: Collection, clustering: str) -> dict[str, Any]:
     """Return what propagating would give, with example pictures.
 

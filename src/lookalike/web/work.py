@@ -6,7 +6,8 @@ from typing import Any, Final, TypeAlias
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.progress import Progress
-from lookalike.search import clusters, maps
+from lookalike.search import annotation, clusters, maps
+from lookalike.storage.annotations import PROPAGATED
 from lookalike.web import atlases
 from lookalike.web.models import Job, JobKind
 
@@ -54,11 +55,18 @@ def _index(job: Job, progress: Progress) -> dict[str, Any]:
 
 def _cluster(job: Job, progress: Progress) -> dict[str, Any]:
     options = job.options
+    found = None
+    if options["anew"]:
+        # Looking for them takes long and needs no lock, so that people go on labeling meanwhile.
+        with Collection.open(job.collection.folder) as collection:
+            name, descriptor, k = options["name"], options["descriptor"], options["k"]
+            found = clusters.find_clusters(
+                collection.catalog, name, descriptor, k, progress=progress
+            )
     with Collection.open(job.collection.folder, writable=True) as collection:
         catalog = collection.catalog
-        if options["anew"]:
-            name, descriptor = options["name"], options["descriptor"]
-            clusters.make_clusters(catalog, name, descriptor, options["k"], progress=progress)
+        if found is not None:
+            catalog.knowledge.clusterings.save(*found)
         n_placed = clusters.place_new(catalog, options["name"])
         made = catalog.knowledge.clusterings.open(options["name"])
     return {"name": made.name, "clusters": len(made.centers), "placed": n_placed}
@@ -79,8 +87,33 @@ def _map(job: Job, progress: Progress) -> dict[str, Any]:
     return {"name": options["name"], "placed": n_placed, "pictures": len(drawn.ids), **facts}
 
 
+def _propagate(job: Job, progress: Progress) -> dict[str, Any]:
+    clustering, name = job.options["clusters"], str(job.pk)
+    with Collection.open(job.collection.folder, writable=True) as collection:
+        catalog = collection.catalog
+        annotations = catalog.knowledge.annotations
+        # A worker may have died between doing it and telling so.
+        if not any(each.detail.get("job") == name for each in annotations.history()):
+            clusters.place_new(catalog, clustering)
+            annotation.propagate(catalog, clustering, job=name, progress=progress)
+        words = sorted({label for label, by, _ in annotations.counts() if by == PROPAGATED})
+    return {"name": clustering, "labels": words}
+
+
+def _undo(job: Job, progress: Progress) -> dict[str, Any]:
+    with Collection.open(job.collection.folder, writable=True) as collection:
+        annotations = collection.catalog.knowledge.annotations
+        last = next(iter(annotations.history()), None)
+        if last is not None and last.id == job.options["action"]:
+            annotations.undo()
+        annotation.propagate_again(collection.catalog, progress)
+    return {"action": job.options["action"]}
+
+
 WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
     JobKind.MAP: _map,
+    JobKind.PROPAGATE: _propagate,
+    JobKind.UNDO: _undo,
 }

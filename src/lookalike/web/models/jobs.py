@@ -21,6 +21,8 @@ class JobKind(models.TextChoices):
     INDEX = "index"
     CLUSTERS = "clusters"
     MAP = "map"
+    PROPAGATE = "propagate"
+    UNDO = "undo"
 
 
 class JobState(models.TextChoices):
