@@ -8,7 +8,7 @@ from lookalike.errors import UsageError
 from lookalike.progress import Progress
 from lookalike.search import annotation, clusters, maps
 from lookalike.storage.annotations import PROPAGATED
-from lookalike.web import atlases
+from lookalike.web import atlases, duplicates
 from lookalike.web.models import Job, JobKind
 
 Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
@@ -50,7 +50,10 @@ def _number_of_clusters(text: str, n_images: int) -> int | None:
 
 def _index(job: Job, progress: Progress) -> dict[str, Any]:
     with Collection.open_or_create(job.collection.folder) as collection:
-        return collection.add(*job.options["sources"], progress=progress).to_json()
+        report = collection.add(*job.options["sources"], progress=progress).to_json()
+    with Collection.open(job.collection.folder) as collection:
+        duplicates.follow_indexing(job.collection, collection)
+    return report
 
 
 def _cluster(job: Job, progress: Progress) -> dict[str, Any]:
@@ -87,6 +90,17 @@ def _map(job: Job, progress: Progress) -> dict[str, Any]:
     return {"name": options["name"], "placed": n_placed, "pictures": len(drawn.ids), **facts}
 
 
+def _find_duplicates(job: Job, progress: Progress) -> dict[str, Any]:
+    kept = duplicates.kept_groups(job.collection)
+    with Collection.open(job.collection.folder) as collection:
+        if job.options["anew"]:
+            kept.search(collection, progress)
+        else:
+            kept.take_in(collection, progress)
+    n_groups, n_removable = kept.count()
+    return {"groups": n_groups, "removable": n_removable}
+
+
 def _propagate(job: Job, progress: Progress) -> dict[str, Any]:
     clustering, name = job.options["clusters"], str(job.pk)
     with Collection.open(job.collection.folder, writable=True) as collection:
@@ -116,4 +130,5 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.MAP: _map,
     JobKind.PROPAGATE: _propagate,
     JobKind.UNDO: _undo,
+    JobKind.DUPLICATES: _find_duplicates,
 }

@@ -23,6 +23,7 @@ class JobKind(models.TextChoices):
     MAP = "map"
     PROPAGATE = "propagate"
     UNDO = "undo"
+    DUPLICATES = "duplicates"
 
 
 class JobState(models.TextChoices):
