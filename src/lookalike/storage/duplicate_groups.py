@@ -18,6 +18,7 @@ import numpy as np
 
 from lookalike.arrays import Ids
 from lookalike.errors import DamagedCollectionError, NotACollectionError
+from lookalike.failpoints import failpoint
 from lookalike.storage import database
 from lookalike.storage.chunks import chunked, placeholders
 from lookalike.storage.duplicates import Decisions
@@ -142,6 +143,7 @@ class GroupFile:
             )
             _insert_groups(connection, grouped)
             _note(connection, standing, _said(decisions))
+            failpoint("storage.groups.replace")
 
     @contextmanager
     def changing(self) -> Iterator["Change"]:
