@@ -99,14 +99,18 @@ def statements(words: Sequence[str], shown: Sequence[int], fits: Sequence[int]) 
 
 
 def label_table(collection: Collection) -> list[dict[str, Any]]:
-    """Return each label with the images that likely have it, by who says so."""
+    """Return each label with the images that likely have it, by who says so.
+
+    What a person has said comes first; what models alone see is much, and seldom sought.
+    """
     table: dict[str, dict[str, int]] = {}
     for name, provenance, n in collection.catalog.knowledge.annotations.counts():
         table.setdefault(name, {})[provenance] = n
-    return [
+    rows = [
         {"label": name, "counts": [by.get(each, 0) for each in PROVENANCES]}
         for name, by in table.items()
     ]
+    return sorted(rows, key=lambda row: not any(row["counts"][:2]))
 
 
 def history(collection: Collection) -> list[dict[str, Any]]:

@@ -120,6 +120,7 @@ def image(request: HttpRequest, hosted: HostedCollection, image_id: int) -> Http
         **place(request, hosted),
         "image": record,
         "short": record.hash.hex()[:12],
+        "name": display_path(record.paths[0].rpartition(b"/")[2]),
         "paths": [display_path(path) for path in record.paths],
         "labels": [(name, round(100 * share)) for name, share in record.labels],
         **known_of(collection, record),
