@@ -95,7 +95,7 @@ def test_what_cannot_be_decided_is_told(people, verdict, ids):
 def test_groups_are_looked_for_once_by_a_job_whoever_asks(people, hosted):
     for browser in (people.viewer, people.editor):
         sought = browser.get(reverse("duplicates", args=["photos"]))
-        assert b"then=reload" in sought.content
+        assert b"reload=over" in sought.content
     [job] = work_off()
     assert (job.kind, job.state) == ("duplicates", "done")
     assert group_of(look(people.viewer), 1)

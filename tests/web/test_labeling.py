@@ -117,13 +117,13 @@ def test_clusters_are_found_by_a_job_beside_which_labeling_goes_on(editor, galle
     post(editor, "label_clusters", descriptor="content")
     page = get(editor, "label")
     assert "They are being found" in page
-    assert "then=reload" in page
+    assert "reload=over" in page
     post(editor, "label_pictures", shown=["1"], fits=["1"], words="beach")
     [job] = work_off()
     assert (job.kind, job.state) == ("clusters", "done")
     assert said_in(gallery) == [Statement(1, "beach", True)]
     watched = editor.get(
-        reverse("job", args=["photos", job.pk]), {"then": "reload"}, headers={"HX-Request": "true"}
+        reverse("job", args=["photos", job.pk]), {"reload": "over"}, headers={"HX-Request": "true"}
     )
     assert watched.headers["HX-Refresh"] == "true"
     assert 'name="shown"' in get(editor, "label")

@@ -26,13 +26,14 @@ def _job(hosted: HostedCollection, job_id: UUID) -> Job:
 def job(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> HttpResponse:
     """Show a job, or only what changes of it."""
     found = _job(hosted, job_id)
-    reload = request.GET.get("then") == "reload"
+    reload = request.GET.get("reload", "")
     content = {**place(request, hosted), "job": found, "reload": reload}
     if request.headers.get("HX-Request"):
         status = STOP_POLLING if found.is_over else HTTPStatus.OK
         answer = render(request, "web/job_part.html", content, status=status)
-        if reload and found.is_over:
-            answer["HX-Refresh"] = "true"  # the page shows what came of it
+        # The page shows what came of it: when it is done, or as soon as there is a collection.
+        if (reload and found.is_over) or (reload == "made" and hosted.exists):
+            answer["HX-Refresh"] = "true"
         return answer
     return render(request, "web/job.html", content)
 

@@ -1,9 +1,10 @@
 """The search page and its hits."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
@@ -43,7 +44,10 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     if (kept := saving.find(person(request), hosted, asked.q)) is not None:
         return redirect(f"{request.path}?{kept.query['address']}")
     collection = open_collections.get(hosted)
-    page = "web/hits.html" if request.headers.get("HX-Target") == "hits" else "web/search.html"
+    is_part = request.headers.get("HX-Target") == "hits"
+    if is_part and running and request.GET.get("seen") == str(len(collection)):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)  # a page that waits for pictures has all
+    page = "web/hits.html" if is_part else "web/search.html"
     content = {
         **_place(request, hosted, running),
         "asked": asked,
