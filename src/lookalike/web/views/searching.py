@@ -10,12 +10,12 @@ from django.views.decorators.http import require_GET
 
 from lookalike.collection import Collection
 from lookalike.model_folder import ModelCard
-from lookalike.web import results, saving, uploads
+from lookalike.web import queueing, results, saving, uploads
 from lookalike.web.access import person, with_collection
 from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked
 from lookalike.web.completing import MOST, completions
 from lookalike.web.galleries import image_record, open_collections
-from lookalike.web.models import HostedCollection, Job, JobState, Role, User
+from lookalike.web.models import HostedCollection, Job, JobKind, Role, User
 from lookalike.weighing import DEFAULT_WEIGHTS
 
 HANDLES = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
@@ -37,7 +37,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @with_collection()
 def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Show the search page; all that it asks is in the address."""
-    running = hosted.jobs.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
+    running = queueing.waiting(hosted, JobKind.INDEX)
     if not hosted.exists:
         return render(request, "web/empty.html", _place(request, hosted, running))
     asked = Asked.of(request.GET)
