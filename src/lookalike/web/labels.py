@@ -99,14 +99,18 @@ def statements(words: Sequence[str], shown: Sequence[int], fits: Sequence[int]) 
 
 
 def label_table(collection: Collection) -> list[dict[str, Any]]:
-    """Return each label with the images that likely have it, by who says so."""
+    """Return each label with the images that likely have it, by who says so.
+
+    What a person has said comes first; what models alone see is much, and seldom sought.
+    """
     table: dict[str, dict[str, int]] = {}
     for name, provenance, n in collection.catalog.knowledge.annotations.counts():
         table.setdefault(name, {})[provenance] = n
-    return [
+    rows = [
         {"label": name, "counts": [by.get(each, 0) for each in PROVENANCES]}
         for name, by in table.items()
     ]
+    return sorted(rows, key=lambda row: not any(row["counts"][:2]))
 
 
 def history(collection: Collection) -> list[dict[str, Any]]:
@@ -124,6 +128,21 @@ def _told(action: Action) -> str:
     if action.kind == "check":
         return f"Named all of one picture: {words}"
     return f"{'Reviewed' if action.detail.get('review') else 'Labeled'} {words}: {pictures}"
+
+
+def is_begun(collection: Collection) -> bool:
+    """Tell whether a person has said of any picture what it shows."""
+    return any(each.holds for each in collection.catalog.knowledge.annotations.statements())
+
+
+def long_undo(collection: Collection) -> int | None:
+    """Return the last action if taking it back takes long; `None` if that is done at once.
+
+    It does where an earlier propagation has to be worked out again.
+    """
+    actions = collection.catalog.knowledge.annotations.history()
+    propagated = [each.id for each in actions if each.kind == "propagate"]
+    return propagated[0] if len(propagated) > 1 and propagated[0] == actions[0].id else None
 
 
 def previewed(collection: Collection, clustering: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ made of the pixels.
 """
 
 import io
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,7 @@ from ninja.files import UploadedFile
 from PIL import Image
 
 from lookalike.arrays import Pixels
+from lookalike.atomic import write_atomically
 from lookalike.errors import ImageError, ImageLimitError, UsageError
 from lookalike.images.thumbnails import encode_webp, held_in_file
 from lookalike.web import decoders
@@ -29,6 +32,7 @@ MOST_BYTES: Final = 32 * 2**20
 
 _STORED_QUALITY: Final = 95
 _FOR_GOOD_DAYS: Final = 36_525
+_STRAY_SECONDS: Final = 3600.0
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """What people may send; TIFF has too many decoders to be taken from strangers."""
 
@@ -84,7 +88,8 @@ def decode_upload(data: bytes) -> Pixels:
 def keep(user: User, pixels: Pixels) -> UploadedPicture:
     """Store a picture for a day, for searching with it."""
     picture = UploadedPicture(user=user, width=pixels.shape[1], height=pixels.shape[0])
-    place_of(picture).write_bytes(encode_webp(pixels, _STORED_QUALITY))
+    # First the picture, on the disk: what has a row can be searched with.
+    write_atomically(place_of(picture), encode_webp(pixels, _STORED_QUALITY))
     picture.save(force_insert=True)
     return picture
 
@@ -124,9 +129,20 @@ def pixels_of(picture: UploadedPicture) -> Pixels:
 
 
 def delete_expired() -> int:
-    """Delete the pictures whose time is over; return how many."""
+    """Delete the pictures whose time is over, and files of which no row tells; return how many."""
+    _sweep()
     expired = list(UploadedPicture.objects.filter(expires__lte=timezone.now()))
     for picture in expired:
         place_of(picture).unlink(missing_ok=True)
         picture.delete()
     return len(expired)
+
+
+def _sweep() -> None:
+    """Delete what a server that was killed left half done: old files that belong to no upload."""
+    before = time.time() - _STRAY_SECONDS
+    for path in ServerHome.from_environment().uploads.iterdir():
+        with suppress(FileNotFoundError):
+            is_old = path.is_file() and path.stat().st_mtime < before
+            if is_old and not UploadedPicture.objects.filter(pk=path.stem).exists():
+                path.unlink()

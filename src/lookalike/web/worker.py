@@ -30,6 +30,7 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
     LookalikeError,
     UsageError,
 )
+from lookalike.failpoints import failpoint  # noqa: E402
 from lookalike.progress import Progress, Task  # noqa: E402
 from lookalike.web import atlases, uploads  # noqa: E402
 from lookalike.web.models import Job, JobState, Wish  # noqa: E402
@@ -106,6 +107,7 @@ def work_on(job: Job, progress: Progress) -> None:
         raise UsageError(f"there is no work of kind {job.kind!r}; is the worker older than that?")
     with _heartbeat(job):
         job.report = WORK[job.kind](job, progress)
+    failpoint("web.job.worked")
 
 
 @contextmanager

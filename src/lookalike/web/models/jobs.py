@@ -21,6 +21,9 @@ class JobKind(models.TextChoices):
     INDEX = "index"
     CLUSTERS = "clusters"
     MAP = "map"
+    PROPAGATE = "propagate"
+    UNDO = "undo"
+    DUPLICATES = "duplicates"
 
 
 class JobState(models.TextChoices):
