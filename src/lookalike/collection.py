@@ -311,11 +311,18 @@ class Collection:
 
     @property
     def gallery(self) -> Gallery:
-        """What is searched now: indexes and calibrations, read again when the catalog changed."""
-        if self._gallery is None or self._gallery.revision != self.catalog.revision:
+        """What is searched now: indexes and calibrations, read again when one of them changed."""
+        found = self._gallery
+        now = (self.catalog.revision, self._shelf.published())
+        if found is None or (found.revision, found.published) != now:
             regions = self._region_shelf.open
-            self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
-        return self._gallery
+            found = self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
+        return found
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """Equal as long as a query has the same hits, whatever any process does meanwhile."""
+        return (*self.catalog.state, *self._shelf.published())
 
     def encode(
         self,

@@ -8,7 +8,8 @@ from lookalike.arrays import normalize
 from lookalike.errors import UsageError
 from lookalike.images.perceptual_hash import Fingerprint, mirrored
 from lookalike.index.exact import exact_index
-from lookalike.search.duplicates import Chains, DuplicateFinder, DuplicateOptions
+from lookalike.search.duplicate_chains import Chains
+from lookalike.search.duplicates import DuplicateFinder, DuplicateOptions
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.records import Batch
 from tests.storage.stored import content_of, file_of, image_of

@@ -64,6 +64,17 @@ def test_before_any_index_is_built_all_images_are_compared(shelf, catalog):
     assert found.ids[0].tolist() == by_cosine(catalog, 7)
 
 
+def test_a_build_is_told_from_the_one_before(shelf):
+    assert shelf.published() == ()
+    renew(shelf)
+    first = shelf.open(NoFiles()).published
+    assert len(first) == len(shelf.states())
+    renew(shelf)
+    assert shelf.published() == first
+    renew(shelf, "clusters")
+    assert shelf.published() != first
+
+
 def test_an_index_that_is_up_to_date_is_left_alone(shelf, tmp_path):
     renew(shelf)
     first = card(tmp_path)

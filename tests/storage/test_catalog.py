@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lookalike.errors import MismatchError, UsageError
+from lookalike.storage.annotations import Statement
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.migrations import MIGRATIONS
 from lookalike.storage.records import Batch, FileRecord
@@ -134,6 +135,24 @@ def test_revision_grows_with_changes_only(catalog):
     assert catalog.revision == 1
     assert index(catalog, {"/photos/b": "red"}) == 1
     assert catalog.revision == 3
+
+
+def test_the_state_tells_every_change_of_any_opening_and_no_reading(catalog, tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    index(catalog, {"/photos/a": "red"})
+    with Catalog.open(path) as reader, Catalog.open(path) as other:
+        assert reader.state != other.state
+        before = reader.state
+        assert reader.images([1])
+        assert reader.state == before
+        own = catalog.state
+        catalog.knowledge.annotations.add("label", {}, [Statement(1, "cat", True)])
+        assert catalog.state != own
+        labeled = reader.state
+        assert labeled != before
+        catalog.duplicates.decide("keep", [content_of("red")])
+        assert reader.state != labeled
+        assert reader.revision == catalog.revision == 1
 
 
 def test_every_file_keeps_its_state_and_reason(catalog):

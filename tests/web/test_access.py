@@ -74,6 +74,7 @@ ROUTES = {
     "label_undo": ("post", COLLECTION, EDITORS),
     "duplicates": ("get", COLLECTION, VIEWERS),
     "decide_duplicates": ("post", COLLECTION, EDITORS),
+    "find_duplicates": ("post", COLLECTION, EDITORS),
     "removable_duplicates": ("get", COLLECTION, VIEWERS),
     "save_search": ("post", COLLECTION, VIEWERS),
     "delete_search": ("post", {**COLLECTION, "search_id": 1}, VIEWERS),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from PIL import Image
 
 from lookalike import Collection
-from lookalike.errors import UsageError
 from lookalike.knowing.deduplicating import decide
-from lookalike.web import duplicates
-from lookalike.web.models import AuditEntry
+from lookalike.web.models import AuditEntry, Job, JobState
 from tests.web.copies import HALF, SMALL, copy_of
+from tests.web.working import work_off
 
 
 @pytest.fixture
@@ -24,7 +24,11 @@ def gallery(gallery, tmp_path):
 
 
 def look(browser, **asked):
+    """Open the page; where groups have to be looked for first, let the worker do so."""
     response = browser.get(reverse("duplicates", args=["photos"]), asked)
+    if b"pictures are compared" in response.content:
+        work_off()
+        response = browser.get(reverse("duplicates", args=["photos"]), asked)
     assert response.status_code == 200
     return response
 
@@ -32,6 +36,12 @@ def look(browser, **asked):
 def say(browser, verdict, *ids):
     sent = {"verdict": verdict, "id": [str(each) for each in ids]}
     return browser.post(reverse("decide_duplicates", args=["photos"]), sent, follow=True)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Rows have the same number in each test, so each has files of its own."""
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path / "home"))
 
 
 def group_of(response, image):
@@ -82,20 +92,49 @@ def test_what_cannot_be_decided_is_told(people, verdict, ids):
     assert not AuditEntry.objects.exists()
 
 
-def test_a_large_collection_is_compared_beside_the_requests(people, monkeypatch):
-    monkeypatch.setattr(duplicates, "groups_in_time", duplicates.GroupsInTime(patience=0.0))
-    sought = look(people.viewer)
-    assert b"Comparing" in sought.content
-    while b"Comparing" in sought.content:
-        sought = look(people.viewer)
-    assert group_of(sought, 1)
+def test_groups_are_looked_for_once_by_a_job_whoever_asks(people, hosted):
+    for browser in (people.viewer, people.editor):
+        sought = browser.get(reverse("duplicates", args=["photos"]))
+        assert b"reload=over" in sought.content
+    [job] = work_off()
+    assert (job.kind, job.state) == ("duplicates", "done")
+    assert group_of(look(people.viewer), 1)
+    assert hosted.jobs.count() == 1
 
 
-def test_a_failure_is_told_and_tried_again(hosted, gallery):
-    finder = duplicates.GroupsInTime(patience=30.0)
-    with Collection.open(gallery) as collection:
-        lacking = collection.gallery.indexes.pop("content")
-        with pytest.raises(UsageError, match="content"):
-            finder.get(hosted, collection)
-        collection.gallery.indexes["content"] = lacking
-        assert finder.get(hosted, collection)
+def test_a_search_that_was_stopped_begins_again_only_when_an_editor_asks(people, hosted):
+    people.viewer.get(reverse("duplicates", args=["photos"]))
+    Job.objects.update(state=JobState.CANCELLED)
+    assert b"was stopped" in look(people.viewer).content
+    assert b"Look for duplicates" not in look(people.viewer).content
+    assert b"Look for duplicates" in look(people.editor).content
+    people.editor.post(reverse("find_duplicates", args=["photos"]))
+    work_off()
+    assert group_of(look(people.viewer), 1)
+
+
+def test_new_pictures_are_told_of_and_taken_in_after_indexing(people, hosted, gallery, tmp_path):
+    before = set(group_of(look(people.viewer), 1)["ids"])
+    more = tmp_path / "more"
+    with Image.open(more / "a.png") as picture:
+        picture.save(more / "c.bmp")
+    with Collection.open(gallery, writable=True) as collection:
+        collection.add(more, workers=0)
+        [new] = collection.catalog.ids()[-1:].tolist()
+        decide(collection, "same", [1, new])
+    page = look(people.viewer)
+    assert b"1 picture came since" in page.content
+    assert set(group_of(page, 1)["ids"]) == before
+    Job.objects.create(collection=hosted, kind="index", options={"sources": [str(more)]})
+    assert [job.kind for job in work_off()] == ["index", "duplicates"]
+    page = look(people.viewer)
+    assert b"came since" not in page.content
+    assert set(group_of(page, 1)["ids"]) == before | {new}
+
+
+def test_everything_can_be_searched_anew(people):
+    look(people.editor)
+    people.editor.post(reverse("find_duplicates", args=["photos"]), {"which": "all"})
+    [job] = work_off()
+    assert (job.options, job.state) == ({"anew": True}, "done")
+    assert group_of(look(people.editor), 1)

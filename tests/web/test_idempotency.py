@@ -1,9 +1,7 @@
 """Changes that are asked for twice are made once."""
 
 import io
-import os
 import threading
-import time
 from datetime import timedelta
 
 import numpy as np
@@ -15,7 +13,6 @@ from PIL import Image
 
 from lookalike import Collection
 from lookalike.web import worker
-from lookalike.web.home import ServerHome
 from lookalike.web.models import ApiToken, Job, KeptAnswer, Membership, UploadedPicture, User
 from tests.web.copies import copy_of
 
@@ -126,17 +123,6 @@ def test_uploads_are_told_apart_by_the_picture_not_by_how_it_was_packed(people):
     assert send(10).json()["upload"] == first.json()["upload"]  # made anew after a kill
     assert UploadedPicture.objects.count() == 1
     assert len(first.json()["upload"]) == 32
-
-
-def test_files_that_a_killed_server_left_are_deleted_after_a_day(db):
-    folder = ServerHome.from_environment().uploads
-    for name, hours in (("old", 25), ("new", 23)):
-        (folder / f"{name}.webp").write_bytes(b"")
-        then = time.time() - 3600 * hours
-        os.utime(folder / f"{name}.webp", (then, then))
-    worker.clean()
-    assert not (folder / "old.webp").exists()
-    (folder / "new.webp").unlink()
 
 
 def test_answers_are_kept_for_a_day(people):

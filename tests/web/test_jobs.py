@@ -106,3 +106,28 @@ def test_a_watched_job_is_asked_for_until_it_is_over(people, hosted):
     answer = people.viewer.get(address, headers=headers)
     assert answer.status_code == 286
     assert b"every 1s" not in answer.content
+
+
+def test_pictures_are_seen_while_they_are_indexed(people, hosted):
+    job = job_for(hosted)
+    headers, address = (
+        {"HX-Request": "true", "HX-Target": "hits"},
+        reverse("search", args=["photos"]),
+    )
+    assert f"?seen={N}" in people.viewer.get(address).content.decode()
+    assert people.viewer.get(address, {"seen": N}, headers=headers).status_code == 204
+    newer = people.viewer.get(address, {"seen": N - 1}, headers=headers)
+    assert newer.content.decode().count("small.webp") == N
+    job.delete()
+    assert b"seen=" not in people.viewer.get(address, {"seen": N}, headers=headers).content
+
+
+def test_a_page_without_pictures_goes_on_as_soon_as_there_are_some(people, hosted):
+    job = job_for(hosted)
+    address, headers = reverse("job", args=["photos", job.pk]), {"HX-Request": "true"}
+    answer = people.viewer.get(address, {"reload": "made"}, headers=headers)
+    assert answer.headers["HX-Refresh"] == "true"
+    HostedCollection.objects.update(path="/nowhere")
+    assert b"reload=made" in people.viewer.get(reverse("search", args=["photos"])).content
+    answer = people.viewer.get(address, {"reload": "made"}, headers=headers)
+    assert "HX-Refresh" not in answer.headers

@@ -68,8 +68,9 @@ def test_labels_are_said_carried_on_reviewed_and_taken_back(owner):
     assert owner.labels.proposal("photos", at=1).cluster != proposed.cluster
     fits, others = proposed.images[:3], proposed.images[3:5]
     owner.labels.add("photos", ["red hat"], fits, others)
-    first = owner.labels.propagate("photos")
-    assert (first["clusters"], first["words"]) == ("content", ["red hat"])
+    asked = owner.labels.propagate("photos")
+    work()
+    assert owner.jobs.wait("photos", asked.id).report == {"name": "content", "labels": ["red hat"]}
     assert [each["label"] for each in owner.labels.preview("photos")] == ["red hat"]
     doubts = owner.labels.doubts("photos", "red hat", n=3)
     assert len(doubts) == 3
@@ -88,8 +89,14 @@ def test_labels_are_said_carried_on_reviewed_and_taken_back(owner):
         owner.labels.add("photos", ["red hat"], [1], [1])
 
 
+def look_for_copies(owner):
+    owner.jobs.make("photos", "duplicates")
+    work()
+
+
 def test_duplicates_are_listed_decided_about_and_taken_back(owner):
     owner.duplicates.decide("photos", "same", [1, HALF, SMALL])
+    look_for_copies(owner)
     [group] = owner.duplicates.groups("photos", page=1)
     assert group.keep == group.members[0]["id"]
     assert sorted(each["id"] for each in group.members) == [1, HALF, SMALL]
@@ -103,6 +110,7 @@ def test_duplicates_are_listed_decided_about_and_taken_back(owner):
 def test_a_list_of_groups_goes_on_until_something_is_decided(owner):
     owner.duplicates.decide("photos", "same", [1, HALF])
     owner.duplicates.decide("photos", "same", [2, 3])
+    look_for_copies(owner)
     found = owner._connection.get("/collections/photos/duplicates", k=1)
     assert found["total"] == len(list(owner.duplicates.groups("photos", page=1))) >= 2
     owner.duplicates.decide("photos", "keep", [3])

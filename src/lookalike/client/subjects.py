@@ -43,7 +43,7 @@ class Jobs:
     def make(
         self,
         collection: str,
-        kind: Literal["index", "clusters", "map", "verify"],
+        kind: Literal["index", "clusters", "map", "duplicates", "verify"],
         *,
         descriptor: str = "",
         name: str = "",
@@ -121,10 +121,10 @@ class Labels:
         """Tell what propagating would say of which images; nothing is stored."""
         return list(self._connection.get(f"{_labels(collection)}/preview", clusters=clusters))
 
-    def propagate(self, collection: str, clusters: str = "") -> dict[str, Any]:
-        """Give every image the probability of every label; tell how."""
+    def propagate(self, collection: str, clusters: str = "") -> RemoteJob:
+        """Ask for every image to be given the probability of every label."""
         address = f"{_labels(collection)}/propagation"
-        return dict(self._connection.change(address, {"clusters": clusters}))
+        return read(RemoteJob, self._connection.change(address, {"clusters": clusters}))
 
     def doubts(
         self, collection: str, label: str = "", n: int = 20, at: int = 0

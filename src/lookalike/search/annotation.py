@@ -237,6 +237,7 @@ def propagate(
     clustering: str,
     *,
     alpha: float | None = None,
+    job: str = "",
     progress: Progress = SILENT,
 ) -> Propagation:
     """Give every image the probabilities of all words, with provenance `propagated`.
@@ -247,12 +248,13 @@ def propagate(
         catalog: Open for writing.
         clustering: Name of the clusters.
         alpha: See `learn_propagation`.
+        job: Kept with the action, by which whoever asked for it finds it again.
         progress: Told of every image.
 
     Raises:
         UsageError: If there is no such clustering, nothing was said, or `alpha` makes no sense.
     """
-    detail = {"clustering": clustering, "alpha": alpha}
+    detail = {"clustering": clustering, "alpha": alpha, **({"job": job} if job else {})}
     return _propagate(catalog, detail, catalog.knowledge.annotations.statements(), True, progress)
 
 
@@ -269,16 +271,22 @@ def undo(catalog: Catalog, progress: Progress = SILENT) -> dict[str, Any]:
     Raises:
         UsageError: If nothing was done.
     """
-    annotations = catalog.knowledge.annotations
-    action = annotations.undo()
-    earlier = [each for each in annotations.history() if each.kind == "propagate"]
-    if action.kind == "propagate" and earlier:
-        statements = annotations.statements(until=earlier[0].id)
-        detail = earlier[0].detail
-        is_there = detail["clustering"] in catalog.knowledge.clusterings.names()
-        if is_there and any(statement.holds for statement in statements):
-            _propagate(catalog, detail, statements, False, progress)
+    action = catalog.knowledge.annotations.undo()
+    if action.kind == "propagate":
+        propagate_again(catalog, progress)
     return {"kind": action.kind, "detail": dict(action.detail), "statements": action.n}
+
+
+def propagate_again(catalog: Catalog, progress: Progress = SILENT) -> None:
+    """Work out again the probabilities of the last propagation that is left, if there is one."""
+    annotations = catalog.knowledge.annotations
+    earlier = next((each for each in annotations.history() if each.kind == "propagate"), None)
+    if earlier is None:
+        return
+    statements = annotations.statements(until=earlier.id)
+    is_there = earlier.detail["clustering"] in catalog.knowledge.clusterings.names()
+    if is_there and any(statement.holds for statement in statements):
+        _propagate(catalog, earlier.detail, statements, False, progress)
 
 
 def _propagate(

@@ -155,6 +155,33 @@ def make_clusters(
         catalog: Open for writing.
         name: By which the clusters are found again.
         descriptor: Whose embeddings are clustered.
+        k: See `find_clusters`.
+        seed: Of everything that is drawn at random.
+        progress: Told of every step.
+
+    Raises:
+        UsageError: If there are fewer images than clusters, no images, or no such descriptor.
+    """
+    made, members = find_clusters(catalog, name, descriptor, k, seed=seed, progress=progress)
+    catalog.knowledge.clusterings.save(made, members)
+    return made
+
+
+def find_clusters(
+    catalog: Catalog,
+    name: str,
+    descriptor: str = "content",
+    k: int | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> tuple[StoredClustering, Members]:
+    """Cluster a collection; the result can be kept by `Clusterings.save`.
+
+    Args:
+        catalog: Open, be it for reading: a writer may go on meanwhile.
+        name: By which the clusters are found again.
+        descriptor: Whose embeddings are clustered.
         k: Clusters; `None` takes the smallest of `CANDIDATES` whose silhouette is nine tenths of
             the largest: on pictures it often rises on and on. Clusters in which no image lies are
             left out, so that there may be fewer.
@@ -178,9 +205,7 @@ def make_clusters(
     silhouette = {str(row.k): row.silhouette for row in swept}
     facts = {"k": len(held), "seed": seed, "n": len(members.ids), "silhouette": silhouette}
     spreads = _spreads(members, len(held))
-    made = StoredClustering(name, descriptor, facts, centers[held], spreads)
-    catalog.knowledge.clusterings.save(made, members)
-    return made
+    return StoredClustering(name, descriptor, facts, centers[held], spreads), members
 
 
 def open_clusters(catalog: Catalog, name: str) -> StoredClustering:

@@ -24,7 +24,8 @@ from lookalike.index.base import VectorIndex
 from lookalike.index.rows import contains
 from lookalike.progress import SILENT, Progress
 from lookalike.search.calibration import Calibration, fit_similarities
-from lookalike.search.hash_join import Pairs, check_radius, distances, near_pairs
+from lookalike.search.duplicate_chains import Chains, hash_chains, near_each
+from lookalike.search.hash_join import check_radius, distances
 from lookalike.search.keeping import best_first, reason_to_keep
 from lookalike.storage.duplicates import Decisions, DuplicateStore, Prints
 
@@ -104,6 +105,23 @@ class DuplicateGroup:
         return (self.keep, *(copy.id for copy in self.copies))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Chained:
+    """All images with a fingerprint, in chains, and the groups that these are taken apart into.
+
+    Attributes:
+        ids: The images, ascending.
+        lowest: Of each the lowest id in its chain.
+        decisions: What had been decided.
+        grouped: Lowest id of the chain, and group; can be gone through once.
+    """
+
+    ids: Ids
+    lowest: Ids
+    decisions: Decisions
+    grouped: Iterator[tuple[int, DuplicateGroup]]
+
+
 class DuplicateFinder:
     """Finds near-duplicates among the images of one state of a collection.
 
@@ -130,13 +148,44 @@ class DuplicateFinder:
         there are. Plain pictures, whose hash says nothing, come only where a person has said
         `same`; images without fingerprint are left out.
         """
-        groups: list[DuplicateGroup] = []
-        with progress.task("Near-duplicates", None, "chains") as task:
-            comparing = self._comparing(self._store.prints(), self._store.decisions())
-            for chain in comparing.chains():
-                groups.extend(comparing.groups(chain))
-                task.advance()
+        groups = [group for _, group in self.chained(progress).grouped]
         return sorted(groups, key=lambda group: (-len(group.copies), group.keep))
+
+    def chained(self, progress: Progress = SILENT) -> Chained:
+        """Chain all images by their hashes and by what is decided, and form groups chain by chain.
+
+        Args:
+            progress: Told of every pass over the hashes, then about every chain.
+        """
+        decisions = self._store.decisions()
+        comparing = self._comparing(self._store.prints(), decisions)
+        chains = comparing.chains(progress)
+        lowest = chains.lowest(comparing.ids)
+
+        def grouped() -> Iterator[tuple[int, DuplicateGroup]]:
+            with progress.task("Near-duplicates", None, "chains") as task:
+                for members in chains.of_two_or_more():
+                    for group in comparing.groups(comparing.ordered(members)):
+                        yield int(lowest[members[0]]), group
+                    task.advance()
+
+        return Chained(comparing.ids, lowest, decisions, grouped())
+
+    def chained_to(self, new: Ids, progress: Progress = SILENT) -> Iterator[tuple[int, Ids]]:
+        """Give each of the new images with those of all that hashes chain it to directly.
+
+        Faster than `chains` as long as few images are new.
+        """
+        prints = self._known(self._store.prints())
+        yield from near_each(prints, new, self._options.threshold, progress)
+
+    def groups_among(self, ids: Sequence[int]) -> list[DuplicateGroup]:
+        """Return the groups among some images: whole chains, with all that is said to be the same.
+
+        They are those of `groups`, whether one chain is given or several at once.
+        """
+        comparing = self._comparing(self._store.prints(ids), self._store.decisions(ids))
+        return list(comparing.groups(comparing.ordered(comparing.everything)))
 
     def representatives(self, ids: Ids) -> Ids:
         """Return for each image the earliest in `ids` that it is a near-duplicate of, or itself.
@@ -156,9 +205,12 @@ class DuplicateFinder:
         return np.array([leader.get(image_id, image_id) for image_id in ids.tolist()], np.int64)
 
     def _comparing(self, prints: Prints, decisions: Decisions) -> "_Comparing":
-        # A writer may have added images since the index was read.
-        known = prints.take(np.flatnonzero(contains(self._content.ids, prints.ids)))
+        known = self._known(prints)
         return _Comparing(known, decisions, self._content, self._calibration, self._options)
+
+    def _known(self, prints: Prints) -> Prints:
+        # A writer may have added images since the index was read.
+        return prints.take(np.flatnonzero(contains(self._content.ids, prints.ids)))
 
     @cached_property
     def _calibration(self) -> Calibration:
@@ -200,23 +252,26 @@ class _Comparing:
         self._same = self._partners(decisions.same)
         self._different = self._partners(decisions.different)
 
-    def chains(self) -> Iterator[Int64[ndarray, " chain"]]:
-        """Give the positions of images that hashes or decisions chain together, best first."""
-        told = np.flatnonzero(~self._prints.is_plain)
-        _, first, same = np.unique(
-            self._prints.hashes[told], axis=0, return_index=True, return_inverse=True
-        )
-        chains = Chains(len(self._prints))
-        chains.join((told, told[first[same.ravel()]]))
-        distinct = told[first]
-        # The mirrored hashes stand behind the others; what is found among them alone is known.
-        both = np.concatenate([self._prints.hashes[distinct], self._mirrored[distinct]])
-        for a, b in near_pairs(both, self._options.threshold):
-            chains.join((distinct[a % len(distinct)], distinct[b % len(distinct)]))
+    @property
+    def ids(self) -> Ids:
+        """Image ids, ascending."""
+        return self._prints.ids
+
+    def chains(self, progress: Progress) -> Chains:
+        """Chain images by hashes and decisions."""
+        chains = hash_chains(self._prints, self._options.threshold, progress)
         for at, partners in self._same.items():
             chains.join((np.full(len(partners), at), np.array(sorted(partners), np.int64)))
-        for members in chains.of_two_or_more():
-            yield best_first(self._prints, members, self._keeps)
+        return chains
+
+    @property
+    def everything(self) -> Int64[ndarray, " images"]:
+        """Positions of all images."""
+        return np.arange(len(self._prints))
+
+    def ordered(self, members: Int64[ndarray, " images"]) -> Int64[ndarray, " images"]:
+        """Return the positions with the best image first."""
+        return best_first(self._prints, members, self._keeps)
 
     def groups(self, chain: Int64[ndarray, " chain"]) -> Iterator[DuplicateGroup]:
         """Take a chain apart: groups of copies, then pairs of what leads them that are mirrored."""
@@ -313,42 +368,6 @@ class _Comparing:
             reached |= new
             new = set().union(*(self._same.get(one, set()) for one in new)) - reached
         return reached - {at}
-
-
-class Chains:
-    """What hangs together (union-find; R. E. Tarjan, *Efficiency of a Good But Not Linear Set Union
-    Algorithm*, JACM 1975), told in batches of pairs.
-
-    Args:
-        n: Number of items.
-    """  # noqa: D205
-
-    def __init__(self, n: int) -> None:
-        self._parent: Int64[ndarray, " items"] = np.arange(n)
-
-    def join(self, pairs: Pairs) -> None:
-        """Chain the first and the second of each pair together."""
-        first, second = self._parent[pairs[0]], self._parent[pairs[1]]
-        is_new = first != second
-        if not is_new.any():
-            return
-        for a, b in zip(first[is_new].tolist(), second[is_new].tolist(), strict=True):
-            low, high = sorted((self._root(a), self._root(b)))
-            self._parent[high] = low
-        # All point to their roots again, so that most pairs need no more than a look.
-        while not np.array_equal(self._parent, flat := self._parent[self._parent]):
-            self._parent = flat
-
-    def of_two_or_more(self) -> Iterator[Int64[ndarray, " chain"]]:
-        """Give the items of each chain, ascending; single items are left out."""
-        order = np.argsort(self._parent, kind="stable")
-        starts = np.flatnonzero(np.diff(self._parent[order])) + 1
-        yield from (chain for chain in np.split(order, starts) if len(chain) > 1)
-
-    def _root(self, at: int) -> int:
-        while (above := int(self._parent[at])) != at:
-            at = above
-        return at
 
 
 def _apart(a: ndarray, b: ndarray) -> Int64[ndarray, " pairs"]:

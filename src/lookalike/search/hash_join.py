@@ -19,6 +19,7 @@ from numpy import ndarray
 
 from lookalike.errors import UsageError
 from lookalike.images.perceptual_hash import N_BITS, Hashes
+from lookalike.progress import SILENT, Progress
 
 N_BANDS: Final = 8
 _BAND_BITS: Final = N_BITS // N_BANDS
@@ -32,12 +33,13 @@ Pairs: TypeAlias = tuple[Int64[ndarray, " pairs"], Int64[ndarray, " pairs"]]
 _MIXED: Final = np.random.default_rng(0).permutation(N_BITS)
 
 
-def near_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
+def near_pairs(hashes: Hashes, radius: int, progress: Progress = SILENT) -> Iterator[Pairs]:
     """Give all pairs of different rows whose hashes differ in at most `radius` bits.
 
     Args:
         hashes: One row for each item.
         radius: From 0 to 23 of 128 bits.
+        progress: Told of every time that the hashes are sorted.
 
     Yields:
         Positions of the first and of the second of each pair, in either order; a pair may come more
@@ -49,10 +51,14 @@ def near_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
     check_radius(radius)
     words, bands = np.ascontiguousarray(hashes).view(np.uint64), _bands(hashes)
     left, right = words[:, 0].copy(), words[:, 1].copy()
-    for band in range(N_BANDS):
-        for mask in _masks(radius // N_BANDS - (band > radius % N_BANDS)):
-            keys = bands[:, band] & mask
-            for first, second in _equal_pairs(keys):
+    masks = [
+        (band, mask)
+        for band in range(N_BANDS)
+        for mask in _masks(radius // N_BANDS - (band > radius % N_BANDS))
+    ]
+    with progress.task("Comparing fingerprints", len(masks), "passes") as task:
+        for band, mask in masks:
+            for first, second in _equal_pairs(bands[:, band] & mask):
                 is_near = np.bitwise_count(left[first] ^ left[second]) <= radius
                 first, second = first[is_near], second[is_near]
                 differing = np.bitwise_count(left[first] ^ left[second])
@@ -60,6 +66,7 @@ def near_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
                 is_near = differing <= radius
                 if is_near.any():
                     yield first[is_near], second[is_near]
+            task.advance()
 
 
 def distances(hashes: Hashes, other: UInt8[ndarray, " 16"]) -> Int64[ndarray, " items"]:

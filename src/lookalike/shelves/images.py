@@ -1,6 +1,7 @@
 """The indexes of a collection: when they are built, and how they are read with what came since."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
@@ -39,11 +40,13 @@ class Gallery:
 
     Attributes:
         revision: The catalog's revision.
+        published: The indexes that were read, see `Shelf.published`.
         indexes: By descriptor, with newer images beside and deleted ones masked.
         searcher: Answers queries.
     """
 
     revision: int
+    published: tuple[int, ...]
     indexes: Mapping[str, VectorIndex]
     searcher: Searcher
 
@@ -121,7 +124,7 @@ class Shelf:
             reader: Reads pictures that parts of queries are made from.
             regions: Reads the regions of all images, when they are needed.
         """
-        revision = self._catalog.revision
+        revision, published = self._catalog.revision, self.published()
         chosen = self._catalog.chosen.specs()
         same = find_same({name: (spec.version, spec.dim) for name, spec in chosen.items()})
         indexes: dict[str, VectorIndex] = {}
@@ -137,7 +140,14 @@ class Shelf:
         if model is not None:
             context = Context(indexes, calibrations, self._catalog, model, {}, reader, regions)
         searcher = Searcher(indexes, calibrations, encoder, model, context)
-        return Gallery(revision, indexes, searcher)
+        return Gallery(revision, published, indexes, searcher)
+
+    def published(self) -> tuple[int, ...]:
+        """Tell the indexes that are there from those that another build may put in their place."""
+        cards = sorted(self._folder.glob("*.json"))
+        with suppress(FileNotFoundError):
+            return tuple(card.stat().st_mtime_ns for card in cards)
+        return ()
 
     def renew(self, kind: str, recall_target: float, *, force: bool, progress: Progress) -> None:
         """Build those indexes again that are missing, damaged, of another kind, or outdated.

@@ -135,6 +135,11 @@ class Catalog:
             return reading.revision(connection)
 
     @property
+    def state(self) -> tuple[int, ...]:
+        """Equal as long as nothing at all has changed, such as labels; see `Database.state`."""
+        return self._database.state
+
+    @property
     def n_images(self) -> int:
         """Number of images."""
         with self._database.reading() as connection:

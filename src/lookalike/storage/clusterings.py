@@ -64,7 +64,10 @@ class Clusterings:
             return [n for (n,) in connection.execute("SELECT name FROM clusterings ORDER BY name")]
 
     def save(self, made: StoredClustering, members: Members) -> None:
-        """Store a clustering with its members, in the place of one that has the same name."""
+        """Store a clustering with its members, in the place of one that has the same name.
+
+        Members that are no longer stored are left out.
+        """
         with self._database.writing() as connection:
             failpoint("knowledge.clusters.begin")
             connection.execute("DELETE FROM clusterings WHERE name = ?", (made.name,))
@@ -205,7 +208,7 @@ def _check_cluster(connection: sqlite3.Connection, name: str, cluster: int) -> N
 
 def _insert_members(connection: sqlite3.Connection, key: int, members: Members) -> None:
     connection.executemany(
-        "INSERT OR IGNORE INTO cluster_members VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO cluster_members SELECT ?1, id, ?3, ?4 FROM images WHERE id = ?2",
         (
             (key, *row)
             for row in zip(

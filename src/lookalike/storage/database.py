@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,7 @@ _NOT_SHARED: Final = {  # the disk is full
     sqlite3.SQLITE_IOERR_SHMMAP,
 }
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_opened: Final = count()
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 
@@ -88,6 +90,18 @@ class Database:
         self.writable = writable
         self._connection = connection
         self._lock = threading.RLock()
+        self._number = next(_opened)
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """Equal as long as nobody, in whatever process, has committed a change to the file.
+
+        Says nothing beyond this process, and differs between two openings of one file.
+        """
+        with self.reading() as connection:
+            # Counts the commits of all others; it begins anew at each opening.
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return self._number, int(others), connection.total_changes
 
     def close(self) -> None:
         """Close the connection; the last one to close also folds the log into the file."""

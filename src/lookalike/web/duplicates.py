@@ -1,71 +1,67 @@
-"""The groups of near-duplicates that the page Duplicates shows, found beside the requests."""
+"""The groups of near-duplicates that the page Duplicates shows: found by a job, kept, followed."""
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from typing import Any, Final, TypeAlias
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
 
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
-from lookalike.knowing.deduplicating import find_duplicates, removable_paths
+from lookalike.knowing.deduplicating import removable_paths
+from lookalike.knowing.kept_duplicates import KeptDuplicates
 from lookalike.search.duplicates import DuplicateGroup
 from lookalike.storage.duplicates import Decisions
 from lookalike.storage.records import ImageRecord
-from lookalike.web.models import HostedCollection
+from lookalike.web import queueing
+from lookalike.web.home import ServerHome
+from lookalike.web.models import HostedCollection, Job, JobKind, JobState, User
 
 PAGE: Final = 20
 """Groups on a page."""
 
 MOST_DECIDED: Final = 60
-_REMEMBERED: Final = 16
-_PATIENCE_SECONDS: Final = 3.0
-
-_Key: TypeAlias = tuple[str, int, Decisions]
-Groups: TypeAlias = list[DuplicateGroup]
 
 
-class GroupsInTime:
-    """Finds the groups of a collection in a thread of its own, once for each state of it."""
-
-    def __init__(self, patience: float = _PATIENCE_SECONDS) -> None:
-        self._patience = patience
-        self._lock = threading.Lock()
-        self._working = ThreadPoolExecutor(1, thread_name_prefix="duplicates")
-        self._found: OrderedDict[_Key, Future[Groups]] = OrderedDict()
-
-    def get(self, hosted: HostedCollection, collection: Collection) -> Groups | None:
-        """Return the groups; `None` while they are still being looked for."""
-        decisions = collection.catalog.duplicates.decisions()
-        key = (hosted.path, collection.catalog.revision, decisions)
-        with self._lock:
-            if key not in self._found:
-                self._found[key] = self._working.submit(find_duplicates, collection)
-                while len(self._found) > _REMEMBERED:
-                    self._found.popitem(last=False)[1].cancel()
-            self._found.move_to_end(key)
-            future = self._found[key]
-        try:
-            return future.result(self._patience)
-        except NotYet:
-            return None
-        except Exception:
-            with self._lock:
-                self._found.pop(key, None)
-            raise
+def kept_groups(hosted: HostedCollection) -> KeptDuplicates:
+    """Return the groups that are kept of a collection."""
+    return _kept(str(ServerHome.from_environment().duplicates / f"{hosted.pk}.sqlite"))
 
 
-groups_in_time: Final = GroupsInTime()
+@lru_cache(maxsize=64)
+def _kept(path: str) -> KeptDuplicates:
+    return KeptDuplicates(Path(path))
 
 
-def groups_of(hosted: HostedCollection, collection: Collection) -> Groups | None:
-    """Return all groups, the largest first; `None` while they are being looked for."""
-    if len(collection) == 0:
-        return []
-    return groups_in_time.get(hosted, collection)
+def ask_for_groups(
+    hosted: HostedCollection, person: User | None, *, is_anew: bool = False
+) -> Job | None:
+    """Let the worker look for groups; `None` if it is going to anyway.
+
+    Args:
+        hosted: Where.
+        person: Who asks.
+        is_anew: Look through everything, and not only at the pictures that came since.
+    """
+    return queueing.ask(hosted, person, JobKind.DUPLICATES, {"anew": is_anew})
+
+
+def was_given_up(hosted: HostedCollection) -> bool:
+    """Tell whether the last search for groups was stopped or failed, so that none is begun."""
+    last = hosted.jobs.filter(kind=JobKind.DUPLICATES).first()
+    return last is not None and last.state not in (
+        JobState.QUEUED,
+        JobState.RUNNING,
+        JobState.DONE,
+    )
+
+
+def follow_indexing(hosted: HostedCollection, collection: Collection) -> None:
+    """Let pictures that came be compared where groups are kept already."""
+    standing = kept_groups(hosted).standing(collection)
+    if standing is not None and standing.n_new:
+        ask_for_groups(hosted, None)
 
 
 def told(collection: Collection) -> str:

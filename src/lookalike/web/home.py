@@ -6,6 +6,7 @@ Collections stay where they are. What lies here can be moved as a whole::
     secret           signs sessions; readable by its owner alone
     uploads/         pictures that people search with, until they expire
     atlases/         small pictures for maps; derived, may be deleted at any time
+    duplicates/      groups of near-duplicates; derived, may be deleted at any time
     created/         collections made in the browser
     backups/         copies of collections and of the database
     static/          empty, or what `collectstatic` gathered
@@ -58,6 +59,11 @@ class ServerHome:
     def atlases(self) -> Path:
         """Small pictures for maps, many to a file."""
         return self.path / "atlases"
+
+    @property
+    def duplicates(self) -> Path:
+        """Groups of near-duplicates, a file for each collection."""
+        return self.path / "duplicates"
 
     @property
     def created(self) -> Path:

@@ -7,9 +7,8 @@ from typing import Any, Final
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
-from lookalike.search.annotation import Propagation, propagate
+from lookalike.search.annotation import Propagation
 from lookalike.search.annotation import undo as take_back
-from lookalike.search.clusters import place_new
 from lookalike.search.labeling import NextCluster, next_clusters
 from lookalike.search.previewing import AT_LEAST, WordPreview, preview_propagation
 from lookalike.storage.annotations import Action, Statement
@@ -129,17 +128,16 @@ def say(
         return annotations.add("label", detail, said)
 
 
-def propagated(hosted: HostedCollection, clusters: str) -> Propagation:
-    """Give every picture the probability of every label.
+def ready_to_propagate(collection: Collection, clusters: str) -> str:
+    """Return the clusters that labels are propagated by.
 
     Raises:
         UsageError: If nothing was labeled yet, or there are no clusters.
-        CollectionLockedError: If another process writes.
     """
-    with writing(hosted) as collection:
-        _, chosen = clusterings_of(collection, clusters)
-        place_new(collection.catalog, chosen)
-        return propagate(collection.catalog, chosen)
+    _, chosen = clusterings_of(collection, clusters)
+    if not chosen or not is_begun(collection):
+        raise UsageError("label a cluster first; then that can be said of all others")
+    return chosen
 
 
 def undone(hosted: HostedCollection, action: int | None = None) -> dict[str, Any]:
@@ -157,14 +155,18 @@ def undone(hosted: HostedCollection, action: int | None = None) -> dict[str, Any
 
 
 def label_table(collection: Collection) -> list[dict[str, Any]]:
-    """Return each label with the images that likely have it, by who says so."""
+    """Return each label with the images that likely have it, by who says so.
+
+    What a person has said comes first; what models alone see is much, and seldom sought.
+    """
     table: dict[str, dict[str, int]] = {}
     for name, provenance, n in collection.catalog.knowledge.annotations.counts():
         table.setdefault(name, {})[provenance] = n
-    return [
+    rows = [
         {"label": name, "counts": [by.get(each, 0) for each in PROVENANCES]}
         for name, by in table.items()
     ]
+    return sorted(rows, key=lambda row: not any(row["counts"][:2]))
 
 
 def history(collection: Collection) -> list[dict[str, Any]]:
@@ -182,6 +184,21 @@ def _told(action: Action) -> str:
     if action.kind == "check":
         return f"Named all of one picture: {words}"
     return f"{'Reviewed' if action.detail.get('review') else 'Labeled'} {words}: {pictures}"
+
+
+def is_begun(collection: Collection) -> bool:
+    """Tell whether a person has said of any picture what it shows."""
+    return any(each.holds for each in collection.catalog.knowledge.annotations.statements())
+
+
+def long_undo(collection: Collection) -> int | None:
+    """Return the last action if taking it back takes long; `None` if that is done at once.
+
+    It does where an earlier propagation has to be worked out again.
+    """
+    actions = collection.catalog.knowledge.annotations.history()
+    propagated = [each.id for each in actions if each.kind == "propagate"]
+    return propagated[0] if len(propagated) > 1 and propagated[0] == actions[0].id else None
 
 
 def previews(collection: Collection, clustering: str) -> list[WordPreview]:

@@ -15,7 +15,6 @@ from lookalike.images.scanning import display_path
 from lookalike.index.base import Hits
 from lookalike.search.queries import Query
 from lookalike.web.asking import MOST_HITS
-from lookalike.web.models import HostedCollection
 
 PAGE: Final = 60
 _FULL_BAR: Final = 4.0
@@ -85,18 +84,19 @@ class Page:
 
 
 class Remembered:
-    """The hits of the last searches, so that the next page need not search again."""
+    """The hits of the last searches, so that the next page need not search again.
+
+    Whatever changes a collection, in this process or another, ends what is remembered of it.
+    """
 
     def __init__(self, most: int = _REMEMBERED) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._hits: OrderedDict[tuple[str, int, str], Hits] = OrderedDict()
+        self._hits: OrderedDict[tuple[tuple[int, ...], str], Hits] = OrderedDict()
 
-    def search(
-        self, name: str, hosted: HostedCollection, collection: Collection, query: Query, k: int
-    ) -> Hits:
+    def search(self, name: str, collection: Collection, query: Query, k: int) -> Hits:
         """Search, or return what was found before under this name if it is at least `k` hits."""
-        key = (hosted.path, collection.catalog.revision, name)
+        key = (collection.state, name)
         with self._lock:
             known = self._hits.get(key)
         if known is None or (known.ids.shape[1] < k and known.ids.shape[1] < len(collection)):
@@ -108,25 +108,16 @@ class Remembered:
                     self._hits.popitem(last=False)
         return known
 
-    def forget(self, hosted: HostedCollection) -> None:
-        """Forget the hits in a collection, whose labels or decisions have changed."""
-        with self._lock:
-            for key in [key for key in self._hits if key[0] == hosted.path]:
-                del self._hits[key]
-
 
 _remembered: Final = Remembered()
 
 
-def find(
-    name: str, hosted: HostedCollection, collection: Collection, query: Query, cursor: str = ""
-) -> Page:
+def find(name: str, collection: Collection, query: Query, cursor: str = "") -> Page:
     """Return a page of hits.
 
     Args:
         name: Tells the query from all others of the collection.
-        hosted: The collection as the server knows it.
-        collection: The same, open.
+        collection: Held open by the server.
         query: What is asked.
         cursor: Of the page before; empty for the first.
 
@@ -136,7 +127,7 @@ def find(
     revision = collection.catalog.revision
     start = _read_cursor(cursor, revision) if cursor else 0
     wanted = PAGE if start == 0 else MOST_HITS
-    hits = _remembered.search(name, hosted, collection, query, wanted)
+    hits = _remembered.search(name, collection, query, wanted)
     end = min(start + PAGE, MOST_HITS)
     ids = [int(image_id) for image_id in hits.ids[0, start:end] if image_id != NO_ID]
     shown = shown_hits(collection, hits, ids, start)
@@ -150,16 +141,9 @@ def find(
     )
 
 
-def forget(hosted: HostedCollection) -> None:
-    """Search a collection anew from now on: filters may find something else."""
-    _remembered.forget(hosted)
-
-
-def everything(
-    name: str, hosted: HostedCollection, collection: Collection, query: Query, k: int
-) -> Hits:
+def everything(name: str, collection: Collection, query: Query, k: int) -> Hits:
     """Return the `k` best hits at once, for an export; `name` as in `find`."""
-    return _remembered.search(name, hosted, collection, query, k)
+    return _remembered.search(name, collection, query, k)
 
 
 def shown_hits(

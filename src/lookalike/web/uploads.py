@@ -7,6 +7,7 @@ made of the pixels.
 import io
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -24,13 +25,14 @@ from lookalike.images.thumbnails import encode_webp, held_in_file
 from lookalike.web import decoders
 from lookalike.web.home import ServerHome
 from lookalike.web.models import UploadedPicture, User
-from lookalike.web.models.pictures import KEPT_HOURS, expiry
+from lookalike.web.models.pictures import expiry
 
 MOST_BYTES: Final = 32 * 2**20
 """Largest upload."""
 
 _STORED_QUALITY: Final = 95
 _FOR_GOOD_DAYS: Final = 36_525
+_STRAY_SECONDS: Final = 3600.0
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 """What people may send; TIFF has too many decoders to be taken from strangers."""
 
@@ -90,6 +92,7 @@ def keep(user: User, pixels: Pixels, token: str = "") -> UploadedPicture:
         return known
     picture = UploadedPicture(user=user, width=pixels.shape[1], height=pixels.shape[0])
     picture.token = token or picture.token
+    # First the picture, on the disk: what has a row can be searched with.
     write_atomically(place_of(picture), encode_webp(pixels, _STORED_QUALITY))
     picture.save(force_insert=True)
     return picture
@@ -130,17 +133,20 @@ def pixels_of(picture: UploadedPicture) -> Pixels:
 
 
 def delete_expired() -> int:
-    """Delete the pictures whose time is over; return how many.
-
-    Files go too whose row was never written, since the server was killed before.
-    """
+    """Delete the pictures whose time is over, and files of which no row tells; return how many."""
+    _sweep()
     expired = list(UploadedPicture.objects.filter(expires__lte=timezone.now()))
     for picture in expired:
         place_of(picture).unlink(missing_ok=True)
         picture.delete()
-    known = set(UploadedPicture.objects.values_list("pk", flat=True))
-    old = time.time() - 3600 * KEPT_HOURS
-    for path in ServerHome.from_environment().uploads.glob("*.webp"):
-        if path.stem not in known and path.stat().st_mtime < old:
-            path.unlink(missing_ok=True)
     return len(expired)
+
+
+def _sweep() -> None:
+    """Delete what a server that was killed left half done: old files that belong to no upload."""
+    before = time.time() - _STRAY_SECONDS
+    for path in ServerHome.from_environment().uploads.iterdir():
+        with suppress(FileNotFoundError):
+            is_old = path.is_file() and path.stat().st_mtime < before
+            if is_old and not UploadedPicture.objects.filter(pk=path.stem).exists():
+                path.unlink()

@@ -65,6 +65,7 @@ urlpatterns = [
     path("c/<slug:slug>/label/undo/", labeling.label_undo, name="label_undo"),
     path("c/<slug:slug>/duplicates/", duplicates.duplicates, name="duplicates"),
     path("c/<slug:slug>/duplicates/decide/", duplicates.decide, name="decide_duplicates"),
+    path("c/<slug:slug>/duplicates/find/", duplicates.find, name="find_duplicates"),
     path("c/<slug:slug>/duplicates/list.txt", duplicates.removable, name="removable_duplicates"),
     path("c/<slug:slug>/searches/", searches.save, name="save_search"),
     path("c/<slug:slug>/searches/<int:search_id>/delete/", searches.delete, name="delete_search"),

@@ -7,9 +7,10 @@ from typing import Any, Final, TypeAlias
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.progress import Progress
-from lookalike.search import clusters, maps
+from lookalike.search import annotation, clusters, maps
+from lookalike.storage.annotations import PROPAGATED
 from lookalike.storage.integrity import verify
-from lookalike.web import atlases, backups
+from lookalike.web import atlases, backups, duplicates
 from lookalike.web.models import Job, JobKind
 
 Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
@@ -51,16 +52,26 @@ def _number_of_clusters(text: str, n_images: int) -> int | None:
 
 def _index(job: Job, progress: Progress) -> dict[str, Any]:
     with Collection.open_or_create(job.collection.folder) as collection:
-        return collection.add(*job.options["sources"], progress=progress).to_json()
+        report = collection.add(*job.options["sources"], progress=progress).to_json()
+    with Collection.open(job.collection.folder) as collection:
+        duplicates.follow_indexing(job.collection, collection)
+    return report
 
 
 def _cluster(job: Job, progress: Progress) -> dict[str, Any]:
     options = job.options
+    found = None
+    if options["anew"]:
+        # Looking for them takes long and needs no lock, so that people go on labeling meanwhile.
+        with Collection.open(job.collection.folder) as collection:
+            name, descriptor, k = options["name"], options["descriptor"], options["k"]
+            found = clusters.find_clusters(
+                collection.catalog, name, descriptor, k, progress=progress
+            )
     with Collection.open(job.collection.folder, writable=True) as collection:
         catalog = collection.catalog
-        if options["anew"]:
-            name, descriptor = options["name"], options["descriptor"]
-            clusters.make_clusters(catalog, name, descriptor, options["k"], progress=progress)
+        if found is not None:
+            catalog.knowledge.clusterings.save(*found)
         n_placed = clusters.place_new(catalog, options["name"])
         made = catalog.knowledge.clusterings.open(options["name"])
     return {"name": made.name, "clusters": len(made.centers), "placed": n_placed}
@@ -79,6 +90,40 @@ def _map(job: Job, progress: Progress) -> dict[str, Any]:
         drawn = atlases.prepare(job.collection, collection, options["name"])
         atlases.make_all(job.collection, collection, drawn, progress)
     return {"name": options["name"], "placed": n_placed, "pictures": len(drawn.ids), **facts}
+
+
+def _find_duplicates(job: Job, progress: Progress) -> dict[str, Any]:
+    kept = duplicates.kept_groups(job.collection)
+    with Collection.open(job.collection.folder) as collection:
+        if job.options["anew"]:
+            kept.search(collection, progress)
+        else:
+            kept.take_in(collection, progress)
+    n_groups, n_removable = kept.count()
+    return {"groups": n_groups, "removable": n_removable}
+
+
+def _propagate(job: Job, progress: Progress) -> dict[str, Any]:
+    clustering, name = job.options["clusters"], str(job.pk)
+    with Collection.open(job.collection.folder, writable=True) as collection:
+        catalog = collection.catalog
+        annotations = catalog.knowledge.annotations
+        # A worker may have died between doing it and telling so.
+        if not any(each.detail.get("job") == name for each in annotations.history()):
+            clusters.place_new(catalog, clustering)
+            annotation.propagate(catalog, clustering, job=name, progress=progress)
+        words = sorted({label for label, by, _ in annotations.counts() if by == PROPAGATED})
+    return {"name": clustering, "labels": words}
+
+
+def _undo(job: Job, progress: Progress) -> dict[str, Any]:
+    with Collection.open(job.collection.folder, writable=True) as collection:
+        annotations = collection.catalog.knowledge.annotations
+        last = next(iter(annotations.history()), None)
+        if last is not None and last.id == job.options["action"]:
+            annotations.undo()
+        annotation.propagate_again(collection.catalog, progress)
+    return {"action": job.options["action"]}
 
 
 def _verify(job: Job, progress: Progress) -> dict[str, Any]:
@@ -109,6 +154,9 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
     JobKind.MAP: _map,
+    JobKind.PROPAGATE: _propagate,
+    JobKind.UNDO: _undo,
+    JobKind.DUPLICATES: _find_duplicates,
     JobKind.VERIFY: _verify,
     JobKind.BACKUP: backups.make,
     JobKind.RESTORE: backups.restore,

@@ -1,8 +1,9 @@
-"""The process that does long work: `python -m lookalike.web.worker`.
+"""The process that does long work: `python -m lookalike.web.worker PARENT`.
 
 It takes one job at a time from the database, under a lease that it renews while it works. Killed at
 any point it leaves a job that is taken again when the lease is over, and goes on where it was:
-indexing commits in batches, and does only what is new.
+indexing commits in batches, and does only what is new. It ends when the process `PARENT`, which
+started it, is gone.
 """
 
 import logging
@@ -10,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
     LookalikeError,
     UsageError,
 )
+from lookalike.failpoints import failpoint  # noqa: E402
 from lookalike.progress import Progress, Task  # noqa: E402
 from lookalike.web import atlases, backups, uploads  # noqa: E402
 from lookalike.web.models import Job, JobState, KeptAnswer, Wish  # noqa: E402
@@ -104,6 +107,7 @@ def work_on(job: Job, progress: Progress) -> None:
         raise UsageError(f"there is no work of kind {job.kind!r}; is the worker older than that?")
     with _heartbeat(job):
         job.report = WORK[job.kind](job, progress)
+    failpoint("web.job.worked")
 
 
 @contextmanager
@@ -153,10 +157,9 @@ def clean() -> None:
     backups.delete_strays()
 
 
-def serve(stop: threading.Event) -> None:
-    """Take jobs until told to stop, or until the process that started this one is gone."""
+def serve(stop: threading.Event, parent: int) -> None:
+    """Take jobs until told to stop, or until `parent`, which started this process, is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    parent = os.getppid()
     cleaned = 0.0
     while not stop.is_set() and os.getppid() == parent:
         close_old_connections()
@@ -170,7 +173,7 @@ def serve(stop: threading.Event) -> None:
             run_job(job)
 
 
-def main() -> None:
+def main(parent: int) -> None:
     """Run the worker until it is asked to end."""
     stop = threading.Event()
 
@@ -180,8 +183,8 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(stop)
+    serve(stop, parent)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -1,6 +1,7 @@
 """How a page changes a collection: open for writing for the moment of the change, and no longer."""
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from django.shortcuts import render
 
 from lookalike.collection import Collection
 from lookalike.errors import CollectionLockedError
-from lookalike.web import results
 from lookalike.web.access import View, place
-from lookalike.web.models import AuditEntry, HostedCollection
+from lookalike.web.models import AuditEntry, HostedCollection, JobKind, JobState
 
-_PATIENCE_SECONDS: Final = 10.0
-"""So long a request waits for another of the same server that changes the same collection."""
+PATIENCE_SECONDS: Final = 5.0
+"""So long a request waits for another, or for a job, that changes the same collection."""
+
+_POLL_SECONDS: Final = 0.05
 
 _MOST_TARGET: Final = 200
 
@@ -32,15 +34,32 @@ def writing(hosted: HostedCollection) -> Iterator[Collection]:
     Raises:
         CollectionLockedError: If another process writes, or this one takes too long.
     """
+    end = time.monotonic() + _patience(hosted)
     turn = _turns[hosted.path]
-    if not turn.acquire(timeout=_PATIENCE_SECONDS):
+    if not turn.acquire(timeout=PATIENCE_SECONDS):
         raise CollectionLockedError(f"{hosted.title} is being changed by somebody else")
     try:
-        with Collection.open(hosted.folder, writable=True) as collection:
+        with _opened(hosted, end) as collection:
             yield collection
     finally:
-        results.forget(hosted)
         turn.release()
+
+
+def _patience(hosted: HostedCollection) -> float:
+    """Return how long to wait for another process: not at all for one that takes long anyway."""
+    is_indexing = hosted.jobs.filter(kind=JobKind.INDEX, state=JobState.RUNNING).exists()
+    return 0.0 if is_indexing else PATIENCE_SECONDS
+
+
+def _opened(hosted: HostedCollection, end: float) -> Collection:
+    """Open a collection for writing as soon as another process lets go of it."""
+    while True:
+        try:
+            return Collection.open(hosted.folder, writable=True)
+        except CollectionLockedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL_SECONDS)
 
 
 def when_free(view: View) -> View:

@@ -1,5 +1,6 @@
 """REST: nearly equal pictures, and what is decided about them. Nothing is ever deleted."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, JsonResponse
@@ -8,12 +9,11 @@ from ninja import Field, Query, Router, Schema
 from lookalike.images.scanning import display_path
 from lookalike.knowing.deduplicating import decide as store_decision
 from lookalike.knowing.deduplicating import removable_paths, to_json
-from lookalike.web import duplicates
+from lookalike.web import duplicates, queueing
 from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing, hosted
 from lookalike.web.api.cursors import cursor_to, read_cursor
 from lookalike.web.galleries import open_collections
-from lookalike.web.middleware import RETRY_SECONDS
-from lookalike.web.models import Role
+from lookalike.web.models import HostedCollection, JobKind, Role
 from lookalike.web.writing import note, writing
 
 router = Router()
@@ -90,21 +90,21 @@ def list_duplicates(
     k: Annotated[int, Query(ge=1, le=MOST_GROUPS)] = duplicates.PAGE,
     cursor: str = "",
 ) -> Any:
-    """List groups of nearly equal pictures; 503 while they are being looked for: come again."""
+    """List groups of nearly equal pictures; 409 before a job has looked for them."""
     place = hosted(request, name)
-    collection = open_collections.get(place)
+    collection, kept = open_collections.get(place), duplicates.kept_groups(place)
     state = f"{collection.catalog.revision} {duplicates.told(collection)}"
     start = read_cursor(cursor, [name, "duplicates"], state)
-    groups = duplicates.groups_of(place, collection)
-    if groups is None:
-        return _sought()
-    chosen, end = groups[start : start + k], start + k
+    if kept.standing(collection) is None and len(collection):
+        return _not_yet(place)
+    chosen, end = kept.groups(start, k), start + k
+    total, _ = kept.count()
     shown = to_json(collection, chosen)["groups"] if chosen else []
     for member in (each for group in shown for each in group["members"]):
         member["bytes"] = member["n_bytes"]
-    goes_on = end < len(groups)
+    goes_on = end < total
     following = cursor_to([name, "duplicates"], state, end) if goes_on else ""
-    return {"groups": shown, "total": len(groups), "cursor": following}
+    return {"groups": shown, "total": total, "cursor": following}
 
 
 @router.get(
@@ -113,13 +113,13 @@ def list_duplicates(
     tags=["duplicates"],
 )
 def list_removable(request: HttpRequest, name: str) -> Any:
-    """List the files that could go; 503 while they are being looked for: come again."""
+    """List the files that could go; 409 before a job has looked for them."""
     place = hosted(request, name)
-    collection = open_collections.get(place)
-    groups = duplicates.groups_of(place, collection)
-    if groups is None:
-        return _sought()
-    return {"files": [display_path(path) for path in removable_paths(collection, groups)]}
+    collection, kept = open_collections.get(place), duplicates.kept_groups(place)
+    if kept.standing(collection) is None and len(collection):
+        return _not_yet(place)
+    paths = removable_paths(collection, kept.groups())
+    return {"files": [display_path(path) for path in paths]}
 
 
 @router.get(
@@ -152,8 +152,9 @@ def make_decision(request: HttpRequest, name: str, sent: DecisionIn) -> Any:
     return {"verdict": sent.verdict, "images": sent.images}
 
 
-def _sought() -> JsonResponse:
-    text = "nearly equal pictures are being looked for; ask again in a moment"
-    answer = JsonResponse({"error": text}, status=503)
-    answer["Retry-After"] = str(RETRY_SECONDS)
-    return answer
+def _not_yet(place: HostedCollection) -> JsonResponse:
+    if queueing.waiting(place, JobKind.DUPLICATES):
+        text = "nearly equal pictures are being looked for; ask again when that job is done"
+    else:
+        text = "nearly equal pictures were not looked for yet; make a job of kind 'duplicates'"
+    return JsonResponse({"error": text}, status=HTTPStatus.CONFLICT)

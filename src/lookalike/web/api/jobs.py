@@ -22,7 +22,7 @@ router = Router()
 class JobIn(Schema):
     """Long work to be done; the other fields are for clusters and maps."""
 
-    kind: Literal["index", "clusters", "map", "verify"] = "index"
+    kind: Literal["index", "clusters", "map", "duplicates", "verify"] = "index"
     descriptor: str = Field("", description="What is compared; `content` by default.")
     name: str = Field("", description="Instead: what is there already and takes in new images.")
     k: int | None = Field(None, ge=2, le=MOST_CLUSTERS, description="Clusters; else what fits.")
@@ -37,7 +37,7 @@ def list_jobs(request: HttpRequest, name: str) -> Any:
 @router.post("/collections/{name}/jobs", response={200: JobOut, **FAULTS_OF_CHANGES}, tags=["jobs"])
 @changing(Role.EDITOR)
 def make_job(request: HttpRequest, name: str, sent: JobIn) -> Any:
-    """Ask for a collection to be indexed, grouped, laid out or verified."""
+    """Ask for a collection to be indexed, grouped, laid out, searched for copies or verified."""
     place = hosted(request, name, Role.EDITOR)
     job = ask(place, person(request), sent.kind, _options(place, sent), id_for(request))
     note(request, place, f"{sent.kind} asked", str(job.pk))
@@ -95,4 +95,6 @@ def _options(place: HostedCollection, sent: JobIn) -> dict[str, Any]:
         return grouping_options(given, open_collections.get(place))
     if sent.descriptor or sent.name or sent.k is not None:
         raise UsageError(f"{sent.kind} takes no descriptor, name or k; leave them out")
+    if sent.kind == "duplicates":
+        return {"anew": True}
     return {"sources": place.sources} if sent.kind == "index" else {}

@@ -9,10 +9,14 @@ from lookalike.errors import UsageError
 from lookalike.search.previewing import AT_LEAST
 from lookalike.storage.annotations import Statement
 from lookalike.web import labels
-from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing, hosted, opened
+from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing, hosted, opened, person
+from lookalike.web.api.jobs import job_out
+from lookalike.web.api.schemas import JobOut
+from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import MOST_IDS
 from lookalike.web.idempotency import HEADER, id_for
-from lookalike.web.models import Role
+from lookalike.web.models import JobKind, Role
+from lookalike.web.steering import ask
 from lookalike.web.writing import note
 
 router = Router()
@@ -97,15 +101,6 @@ class PropagateIn(Schema):
     """Clusters to go by; those of `content` if none are named."""
 
     clusters: str = ""
-
-
-class PropagatedOut(Schema):
-    """How probabilities followed from labels."""
-
-    clusters: str
-    words: list[str]
-    calibrated_on: dict[str, Any]
-    expected_calibration_error: float | None
 
 
 class ImageProbability(Schema):
@@ -203,16 +198,18 @@ def preview_labels(request: HttpRequest, name: str, clusters: str = "") -> Any:
 
 @router.post(
     "/collections/{name}/labels/propagation",
-    response={200: PropagatedOut, **FAULTS_OF_CHANGES},
+    response={200: JobOut, **FAULTS_OF_CHANGES},
     tags=["labels"],
 )
 @changing(Role.EDITOR)
 def propagate_labels(request: HttpRequest, name: str, sent: PropagateIn) -> Any:
-    """Give every image the probability of every label."""
+    """Ask for every image to be given the probability of every label."""
     place = hosted(request, name, Role.EDITOR)
-    learned = labels.propagated(place, sent.clusters)
-    note(request, place, "labels propagated", ", ".join(learned.words))
-    return {**learned.to_json(), "clusters": learned.clustering.name}
+    chosen = labels.ready_to_propagate(open_collections.get(place), sent.clusters)
+    options = {"clusters": chosen}
+    job = ask(place, person(request), JobKind.PROPAGATE, options, id_for(request))
+    note(request, place, "labels propagated", chosen)
+    return job_out(job)
 
 
 @router.get(

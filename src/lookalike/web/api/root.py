@@ -17,7 +17,8 @@ from lookalike.web.api import (
     searching,
 )
 from lookalike.web.api.security import BrowserAuth, TokenAuth
-from lookalike.web.middleware import RETRY_SECONDS, status_of
+from lookalike.web.gate import RETRY_SECONDS
+from lookalike.web.middleware import status_of
 
 api = NinjaAPI(
     title="Lookalike",

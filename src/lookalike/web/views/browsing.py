@@ -15,11 +15,11 @@ from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
 from lookalike.search import clusters as found
 from lookalike.search.subjects import Facet, Taxonomy, count_facets, pictures_of
-from lookalike.web import atlases
+from lookalike.web import atlases, queueing
 from lookalike.web.access import person, with_collection
 from lookalike.web.browsing import whole_tree
 from lookalike.web.galleries import image_record, open_collections
-from lookalike.web.models import AuditEntry, HostedCollection, Job, JobKind, JobState, Role
+from lookalike.web.models import AuditEntry, HostedCollection, JobKind, Role
 from lookalike.web.work import grouping_options
 
 PAGE: Final = 120
@@ -159,11 +159,9 @@ def group(request: HttpRequest, hosted: HostedCollection, kind: str) -> HttpResp
     except UsageError as error:
         messages.error(request, str(error))
         return back
-    waiting = hosted.jobs.filter(kind=kind, state__in=[JobState.QUEUED, JobState.RUNNING])
-    if waiting.exists():
+    if queueing.ask(hosted, person(request), JobKind(kind), options) is None:
         messages.info(request, "That is being made already.")
         return back
-    Job.objects.create(collection=hosted, created_by=person(request), kind=kind, options=options)
     AuditEntry.write(request, f"{kind} asked", hosted.slug)
     back["Location"] += f"?of={options['name']}" if not options["anew"] else ""
     return back
@@ -172,12 +170,9 @@ def group(request: HttpRequest, hosted: HostedCollection, kind: str) -> HttpResp
 def _place(
     request: HttpRequest, hosted: HostedCollection, collection: Collection, kind: JobKind
 ) -> dict[str, Any]:
-    waiting = hosted.jobs.filter(kind=kind, state__in=[JobState.QUEUED, JobState.RUNNING])
-    last = hosted.jobs.filter(kind=kind).first()
-    failed = last if last is not None and last.state == JobState.FAILED else None
     return {
         "collection": hosted,
-        "job": waiting.first() or failed,
+        "job": queueing.shown(hosted, kind),
         "role": hosted.role_of(person(request)),
         "Role": Role,
         "n_images": len(collection),

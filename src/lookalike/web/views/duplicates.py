@@ -9,13 +9,24 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.knowing.deduplicating import decide as store_decision
-from lookalike.web.access import place, with_collection
-from lookalike.web.duplicates import PAGE, decided, groups_of, removable_list, shown_groups
+from lookalike.knowing.kept_duplicates import KeptDuplicates
+from lookalike.web import queueing
+from lookalike.web.access import person, place, with_collection
+from lookalike.web.duplicates import (
+    PAGE,
+    ask_for_groups,
+    decided,
+    kept_groups,
+    removable_list,
+    shown_groups,
+    was_given_up,
+)
 from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import ids_of, whole
-from lookalike.web.models import HostedCollection, Role
+from lookalike.web.models import HostedCollection, JobKind, Role
 from lookalike.web.writing import note, when_free, writing
 
 _SAID: Final = {
@@ -32,26 +43,40 @@ def duplicates(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
     """Show groups of nearly equal pictures, the largest first."""
     if not hosted.exists:
         return render(request, "web/empty.html", place(request, hosted))
-    collection = open_collections.get(hosted)
-    found = groups_of(hosted, collection)
-    content: dict[str, Any] = {**place(request, hosted), "n_images": len(collection)}
-    if found is None:
+    collection, kept = open_collections.get(hosted), kept_groups(hosted)
+    standing = kept.standing(collection)
+    if standing is None and len(collection) and not was_given_up(hosted):
+        ask_for_groups(hosted, person(request))
+    content: dict[str, Any] = {
+        **place(request, hosted),
+        "n_images": len(collection),
+        "standing": standing,
+        "job": queueing.shown(hosted, JobKind.DUPLICATES),
+        "may_search": queueing.waiting(hosted, JobKind.DUPLICATES) is None,
+    }
+    if standing is None:
         return render(request, "web/duplicates_sought.html", content)
-    last = max(1, -(-len(found) // PAGE))
+    content |= _page(request, collection, kept)
+    return render(request, "web/duplicates.html", content)
+
+
+def _page(request: HttpRequest, collection: Collection, kept: KeptDuplicates) -> dict[str, Any]:
+    n_groups, n_removable = kept.count()
+    last = max(1, -(-n_groups // PAGE))
     number = min(max(1, whole(request.GET.get("page", ""))), last)
     shown, n_decided = decided(collection)
-    content |= {
-        "groups": shown_groups(collection, found[(number - 1) * PAGE : number * PAGE]),
-        "n_groups": len(found),
-        "n_removable": sum(len(group.removable) for group in found),
+    return {
+        "groups": shown_groups(collection, kept.groups((number - 1) * PAGE, PAGE)),
+        "n_groups": n_groups,
+        "n_removable": n_removable,
         "page": number,
+        "last": last,
         "before": number - 1,
         "after": number + 1 if number < last else 0,
         "decided": shown,
         "n_decided": n_decided,
         "just_decided": _just_decided(request),
     }
-    return render(request, "web/duplicates.html", content)
 
 
 def _just_decided(request: HttpRequest) -> list[int]:
@@ -80,14 +105,25 @@ def decide(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     return redirect(f"{reverse('duplicates', args=[hosted.slug])}?{urlencode(query)}")
 
 
+@require_POST
+@with_collection(Role.EDITOR)
+def find(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Ask for groups to be looked for: among all pictures, or for those that are new."""
+    is_anew = request.POST.get("which") == "all"
+    if hosted.exists and ask_for_groups(hosted, person(request), is_anew=is_anew) is not None:
+        note(request, hosted, "duplicates asked", "all" if is_anew else "new")
+    return redirect("duplicates", slug=hosted.slug)
+
+
 @require_GET
 @with_collection()
 def removable(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Give the list of files that could go; nothing is ever deleted here."""
-    collection = open_collections.get(hosted)
-    found = groups_of(hosted, collection)
-    if found is None:
+    if not hosted.exists:
         return redirect("duplicates", slug=hosted.slug)
-    answer = HttpResponse(removable_list(collection, found), "text/plain; charset=utf-8")
+    collection, kept = open_collections.get(hosted), kept_groups(hosted)
+    if kept.standing(collection) is None:
+        return redirect("duplicates", slug=hosted.slug)
+    answer = HttpResponse(removable_list(collection, kept.groups()), "text/plain; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{hosted.slug}-copies.txt"'
     return answer

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from lookalike.web.access import person, with_collection
+from lookalike.web.access import person, place, with_collection
 from lookalike.web.models import AuditEntry, HostedCollection, Role
 from lookalike.web.steering import ACTIONS, find
 from lookalike.web.steering import steer as settle
@@ -21,10 +21,15 @@ STOP_POLLING = 286
 def job(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> HttpResponse:
     """Show a job, or only what changes of it."""
     found = find(hosted, person(request), job_id)
-    content = {"collection": hosted, "job": found}
+    reload = request.GET.get("reload", "")
+    content = {**place(request, hosted), "job": found, "reload": reload}
     if request.headers.get("HX-Request"):
         status = STOP_POLLING if found.is_over else HTTPStatus.OK
-        return render(request, "web/job_part.html", content, status=status)
+        answer = render(request, "web/job_part.html", content, status=status)
+        # The page shows what came of it: when it is done, or as soon as there is a collection.
+        if (reload and found.is_over) or (reload == "made" and hosted.exists):
+            answer["HX-Refresh"] = "true"
+        return answer
     return render(request, "web/job.html", content)
 
 

@@ -1,6 +1,6 @@
 """The page Label: what a person says of some pictures, propagated to all others."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -10,14 +10,17 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.errors import UsageError
-from lookalike.search.clusters import make_clusters
 from lookalike.storage.annotations import Statement
-from lookalike.web import labels
-from lookalike.web.access import place, with_collection
+from lookalike.web import labels, queueing
+from lookalike.web.access import person, place, with_collection
 from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.given_numbers import ids_of, whole
-from lookalike.web.models import HostedCollection, Role
-from lookalike.web.writing import note, when_free, writing
+from lookalike.web.models import HostedCollection, JobKind, Role
+from lookalike.web.work import grouping_options
+from lookalike.web.writing import note, when_free
+
+_OF_LABELS: Final = (JobKind.PROPAGATE, JobKind.UNDO)
+_AT_WORK: Final = "Labels are being worked on; that is possible again in a moment."
 
 
 @require_GET
@@ -30,7 +33,7 @@ def label(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
     names, chosen = labels.clusterings_of(collection, request.GET.get("clusters", ""))
     at = whole(request.GET.get("at", ""))
     content: dict[str, Any] = {
-        **place(request, hosted),
+        **_place(request, hosted, JobKind.CLUSTERS),
         "clusterings": names,
         "clusters": chosen,
         "at": at,
@@ -72,28 +75,30 @@ def label_pictures(request: HttpRequest, hosted: HostedCollection) -> HttpRespon
 
 @require_POST
 @with_collection(Role.EDITOR)
-@when_free
 def label_clusters(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
-    """Find clusters in a collection that has none."""
-    descriptor = request.POST.get("descriptor", "")
+    """Ask for clusters to be found in a collection that has none."""
+    back = redirect("label", slug=hosted.slug)
+    if not hosted.exists:
+        return back
     try:
-        with writing(hosted) as collection:
-            made = make_clusters(collection.catalog, descriptor, descriptor)
+        options = grouping_options(request.POST.dict(), open_collections.get(hosted))
     except UsageError as error:
         messages.error(request, str(error))
-    else:
-        note(request, hosted, "clusters made", made.name)
-        messages.success(request, f"{len(made.centers)} clusters were found")
-    return redirect("label", slug=hosted.slug)
+        return back
+    if queueing.ask(hosted, person(request), JobKind.CLUSTERS, options) is not None:
+        note(request, hosted, "clusters asked", options["name"])
+    return back
 
 
 @require_GET
 @with_collection(Role.EDITOR)
 def label_preview(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Show what propagating would give before it is done."""
+    if not hosted.exists:
+        return redirect("label", slug=hosted.slug)
     collection = open_collections.get(hosted)
     names, chosen = labels.clusterings_of(collection, request.GET.get("clusters", ""))
-    content = {**place(request, hosted), "clusters": chosen, "clusterings": names}
+    content = {**_place(request, hosted), "clusters": chosen, "clusterings": names}
     try:
         content |= labels.previewed(collection, chosen)
     except UsageError as error:
@@ -103,16 +108,23 @@ def label_preview(request: HttpRequest, hosted: HostedCollection) -> HttpRespons
 
 @require_POST
 @with_collection(Role.EDITOR)
-@when_free
 def label_propagate(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
-    """Give every picture the probability of every label."""
+    """Ask for every picture to be given the probability of every label."""
+    if not hosted.exists:
+        return redirect("label", slug=hosted.slug)
+    asked = request.POST.get("clusters", "")
     try:
-        learned = labels.propagated(hosted, request.POST.get("clusters", ""))
+        chosen = labels.ready_to_propagate(open_collections.get(hosted), asked)
     except UsageError as error:
         messages.error(request, str(error))
         return redirect("label", slug=hosted.slug)
-    note(request, hosted, "labels propagated", ", ".join(learned.words))
-    messages.success(request, "Every picture has its probabilities now; review those in doubt.")
+    options = {"clusters": chosen}
+    others = [JobKind.UNDO]
+    user = person(request)
+    if queueing.ask(hosted, user, JobKind.PROPAGATE, options, not_beside=others) is None:
+        messages.info(request, _AT_WORK)
+    else:
+        note(request, hosted, "labels propagated", chosen)
     return redirect("label_review", slug=hosted.slug)
 
 
@@ -123,6 +135,8 @@ def label_review(request: HttpRequest, hosted: HostedCollection) -> HttpResponse
     """Ask whether a picture shows a word, those nearest to one half first; take the answer."""
     if request.method == "POST":
         return _reviewed(request, hosted)
+    if not hosted.exists:
+        return redirect("label", slug=hosted.slug)
     collection = open_collections.get(hosted)
     found = labels.under_review(
         collection, request.GET.get("word", ""), whole(request.GET.get("at", ""))
@@ -130,7 +144,7 @@ def label_review(request: HttpRequest, hosted: HostedCollection) -> HttpResponse
     known = [each["label"] for each in labels.label_table(collection) if each["counts"][1]]
     asked = found["asked"]
     content = {
-        **place(request, hosted),
+        **_place(request, hosted),
         **found,
         "known": known,
         "image": image_record(collection, asked.id) if asked else None,
@@ -157,7 +171,19 @@ def _reviewed(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBas
 @with_collection(Role.EDITOR)
 @when_free
 def label_undo(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
-    """Take back the last action whole."""
+    """Take back the last action whole; probabilities that have to be worked out again are a job."""
+    if queueing.waiting(hosted, *_OF_LABELS) is not None:
+        messages.info(request, _AT_WORK)
+    elif (action := labels.long_undo(open_collections.get(hosted))) is not None:
+        options, others = {"action": action}, [JobKind.PROPAGATE]
+        if queueing.ask(hosted, person(request), JobKind.UNDO, options, not_beside=others):
+            note(request, hosted, "labeling undone", "propagate")
+    else:
+        _take_back(request, hosted)
+    return _back(request, hosted)
+
+
+def _take_back(request: HttpRequest, hosted: HostedCollection) -> None:
     try:
         undone = labels.undone(hosted)
     except UsageError as error:
@@ -165,7 +191,15 @@ def label_undo(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBa
     else:
         note(request, hosted, "labeling undone", undone["kind"])
         messages.success(request, "The last action was taken back.")
-    return _back(request, hosted)
+
+
+def _place(request: HttpRequest, hosted: HostedCollection, *kinds: JobKind) -> dict[str, Any]:
+    """Return what every page of labeling is given: also the work that goes on."""
+    return {
+        **place(request, hosted),
+        "job": queueing.shown(hosted, *_OF_LABELS, *kinds),
+        "may_undo": queueing.waiting(hosted, *_OF_LABELS) is None,
+    }
 
 
 def _back(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:

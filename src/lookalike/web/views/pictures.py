@@ -115,11 +115,12 @@ def image(request: HttpRequest, hosted: HostedCollection, image_id: int) -> Http
     """Show one image: large, what the model sees in it and why, its files, what is like it."""
     collection = open_collections.get(hosted)
     record = _image(collection, image_id)
-    page = results.find(f"like={record.id}", hosted, collection, Query((IdExample(record.id),)))
+    page = results.find(f"like={record.id}", collection, Query((IdExample(record.id),)))
     content = {
         **place(request, hosted),
         "image": record,
         "short": record.hash.hex()[:12],
+        "name": display_path(record.paths[0].rpartition(b"/")[2]),
         "paths": [display_path(path) for path in record.paths],
         "labels": [(name, round(100 * share)) for name, share in record.labels],
         **known_of(collection, record),

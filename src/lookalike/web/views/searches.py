@@ -82,7 +82,7 @@ def _selected(request: HttpRequest, hosted: HostedCollection, collection: Collec
         return Selected(collection.catalog.ids()[: n or None])
     n = min(n or MOST_HITS, MOST_HITS)
     query = asked.to_query(person(request), collection)
-    hits = results.everything(asked.to_address(), hosted, collection, query, n)
+    hits = results.everything(asked.to_address(), collection, query, n)
     ids, scores = hits.ids[0][:n], hits.scores[0][:n]
     found = ids != NO_ID
     pairs = zip(ids[found].tolist(), scores[found].tolist(), strict=True)

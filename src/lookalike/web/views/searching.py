@@ -1,20 +1,21 @@
 """The search page and its hits."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from lookalike.collection import Collection
 from lookalike.model_folder import ModelCard
-from lookalike.web import results, saving, uploads
+from lookalike.web import queueing, results, saving, uploads
 from lookalike.web.access import person, with_collection
 from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked
 from lookalike.web.completing import MOST, completions
 from lookalike.web.galleries import image_record, open_collections
-from lookalike.web.models import HostedCollection, Job, JobState, Role, User
+from lookalike.web.models import HostedCollection, Job, JobKind, Role, User
 from lookalike.weighing import DEFAULT_WEIGHTS
 
 HANDLES = ("n", "ne", "e", "se", "s", "sw", "w", "nw")
@@ -36,14 +37,17 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @with_collection()
 def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Show the search page; all that it asks is in the address."""
-    running = hosted.jobs.filter(state__in=[JobState.QUEUED, JobState.RUNNING]).first()
+    running = queueing.waiting(hosted, JobKind.INDEX)
     if not hosted.exists:
         return render(request, "web/empty.html", _place(request, hosted, running))
     asked = Asked.of(request.GET)
     if (kept := saving.find(person(request), hosted, asked.q)) is not None:
         return redirect(f"{request.path}?{kept.query['address']}")
     collection = open_collections.get(hosted)
-    page = "web/hits.html" if request.headers.get("HX-Target") == "hits" else "web/search.html"
+    is_part = request.headers.get("HX-Target") == "hits"
+    if is_part and running and request.GET.get("seen") == str(len(collection)):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)  # a page that waits for pictures has all
+    page = "web/hits.html" if is_part else "web/search.html"
     content = {
         **_place(request, hosted, running),
         "asked": asked,
@@ -76,7 +80,7 @@ def _found(
         return {"page": None, "n_images": len(collection), "newest": _newest(collection)}
     query = asked.to_query(person(request), collection)
     cursor = request.GET.get("cursor", "")
-    page = results.find(asked.to_address(), hosted, collection, query, cursor)
+    page = results.find(asked.to_address(), collection, query, cursor)
     return {"page": page, "n_images": len(collection), "cursor": cursor}
 
 
