@@ -94,6 +94,24 @@ def look_for_copies(owner):
     work()
 
 
+def test_taking_a_second_propagation_back_is_a_job(owner):
+    owner.labels.add("photos", ["hat"], [1, 2, 3])
+    owner.labels.propagate("photos")
+    work()
+    doubts = owner.labels.doubts("photos", n=50)
+    owner.labels.add("photos", ["hat"], [], [4, 5, 6])
+    owner.labels.propagate("photos")
+    work()
+    assert owner.labels.doubts("photos", n=50) != doubts
+    last = owner.labels.actions("photos")[0]
+    assert last["kind"] == "propagate"
+    undone = owner.labels.undo("photos", last["action"])
+    work()
+    assert owner.jobs.wait("photos", undone["job"]).report == {"action": last["action"]}
+    said = {4, 5, 6}
+    assert owner.labels.doubts("photos", n=50) == [each for each in doubts if each.id not in said]
+
+
 def test_duplicates_are_listed_decided_about_and_taken_back(owner):
     owner.duplicates.decide("photos", "same", [1, HALF, SMALL])
     look_for_copies(owner)

@@ -150,7 +150,7 @@ class Labels:
         return list(self._connection.get(f"{_labels(collection)}/actions"))
 
     def undo(self, collection: str, action: int) -> dict[str, Any]:
-        """Take an action back, if it is the last one."""
+        """Take an action back, if it is the last one; `job` is set where that takes longer."""
         return dict(self._connection.change(f"{_labels(collection)}/undo", {"action": action}))
 
 

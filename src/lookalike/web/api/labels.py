@@ -1,6 +1,7 @@
 """REST: what people say of pictures, and what follows from it for all others."""
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
@@ -91,10 +92,11 @@ class UndoIn(Schema):
 
 
 class UndoneOut(Schema):
-    """What was taken back."""
+    """What was taken back, or is by a job, since earlier probabilities are worked out again."""
 
     kind: str
     statements: int
+    job: UUID | None = None
 
 
 class PropagateIn(Schema):
@@ -269,6 +271,11 @@ def undo_labels(request: HttpRequest, name: str, sent: UndoIn) -> Any:
     if sent.action is None and request.headers.get(HEADER):
         raise UsageError(f"with an {HEADER} name the action, so that no other one is taken back")
     place = hosted(request, name, Role.EDITOR)
+    long = labels.long_undo(open_collections.get(place))
+    if long is not None and sent.action in (None, long):
+        job = ask(place, person(request), JobKind.UNDO, {"action": long}, id_for(request))
+        note(request, place, "labeling undone", "propagate")
+        return {"kind": "propagate", "statements": 0, "job": job.pk}
     undone = labels.undone(place, sent.action)
     note(request, place, "labeling undone", undone["kind"])
     return undone
