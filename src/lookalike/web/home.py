@@ -7,6 +7,8 @@ Collections stay where they are. What lies here can be moved as a whole::
     uploads/         pictures that people search with, until they expire
     atlases/         small pictures for maps; derived, may be deleted at any time
     created/         collections made in the browser
+    trainings/       models learned in the browser, each in a folder of its own
+    evaluations/     what was measured of collections
     static/          empty, or what `collectstatic` gathered
 """
 
@@ -64,6 +66,16 @@ class ServerHome:
         return self.path / "created"
 
     @property
+    def trainings(self) -> Path:
+        """Models learned in the browser."""
+        return self.path / "trainings"
+
+    @property
+    def evaluations(self) -> Path:
+        """What was measured of collections."""
+        return self.path / "evaluations"
+
+    @property
     def static(self) -> Path:
         """What `collectstatic` gathered, for a server in front of this one."""
         return self.path / "static"
@@ -75,10 +87,15 @@ class ServerHome:
             EnvironmentFault: If they cannot be made.
         """
         try:
-            for folder in (self.path, self.uploads, self.atlases, self.created, self.static):
+            for folder in (self.path, *self._parts):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise environment_fault(error, f"{self.path} cannot be used") from error
+
+    @property
+    def _parts(self) -> tuple[Path, ...]:
+        derived = (self.uploads, self.atlases, self.static)
+        return (*derived, self.created, self.trainings, self.evaluations)
 
     def secret(self) -> str:
         """Return the key that signs sessions; it is made when it is first needed.

@@ -7,10 +7,10 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.progress import Progress
 from lookalike.search import clusters, maps
-from lookalike.web import atlases
-from lookalike.web.models import Job, JobKind
+from lookalike.web import atlases, trainings
+from lookalike.web.models import Job, JobKind, LearningRun
 
-Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
+Work: TypeAlias = Callable[[Any, Progress], dict[str, Any]]
 
 MOST_CLUSTERS: Final = 500
 
@@ -48,7 +48,9 @@ def _number_of_clusters(text: str, n_images: int) -> int | None:
 
 
 def _index(job: Job, progress: Progress) -> dict[str, Any]:
-    with Collection.open_or_create(job.collection.folder) as collection:
+    # Only what makes a collection names a model; one that is there keeps its own.
+    model = job.options.get("model")
+    with Collection.open_or_create(job.collection.folder, model=model) as collection:
         return collection.add(*job.options["sources"], progress=progress).to_json()
 
 
@@ -83,4 +85,5 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
     JobKind.MAP: _map,
+    LearningRun.kind: trainings.learn,
 }

@@ -29,9 +29,9 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
     UsageError,
 )
 from lookalike.progress import Progress, Task  # noqa: E402
-from lookalike.web import atlases, uploads  # noqa: E402
-from lookalike.web.models import Job, JobState, Wish  # noqa: E402
-from lookalike.web.models.jobs import LEASE_SECONDS  # noqa: E402
+from lookalike.web import atlases, trainings, uploads  # noqa: E402
+from lookalike.web.models import Job, JobState, LearningRun, Wish  # noqa: E402
+from lookalike.web.models.jobs import LEASE_SECONDS, LongWork  # noqa: E402
 from lookalike.web.work import WORK  # noqa: E402
 
 log = logging.getLogger("lookalike.web.worker")
@@ -52,7 +52,7 @@ class _StoppedError(Exception):
 class JobProgress:
     """Stores in the database how far a job is, and stops it when that is wished."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LongWork) -> None:
         self._job = job
         self._renewed = 0.0
 
@@ -94,7 +94,7 @@ class JobProgress:
             raise _StoppedError(wish)
 
 
-def work_on(job: Job, progress: Progress) -> None:
+def work_on(job: Job | LearningRun, progress: Progress) -> None:
     """Do a job; leaves its report in it.
 
     Raises:
@@ -107,7 +107,7 @@ def work_on(job: Job, progress: Progress) -> None:
 
 
 @contextmanager
-def _heartbeat(job: Job) -> Iterator[None]:
+def _heartbeat(job: LongWork) -> Iterator[None]:
     """Keep the lease through steps that tell of no progress for longer than it lasts."""
     over = threading.Event()
 
@@ -125,7 +125,7 @@ def _heartbeat(job: Job) -> Iterator[None]:
         thread.join()
 
 
-def run_job(job: Job) -> None:
+def run_job(job: Job | LearningRun) -> None:
     """Do a job and store how it ended."""
     try:
         work_on(job, JobProgress(job))
@@ -145,7 +145,7 @@ def run_job(job: Job) -> None:
         job.end(JobState.DONE)
 
 
-def serve(stop: threading.Event) -> None:
+def serve(stop: threading.Event, kind: type[Job] | type[LearningRun] = Job) -> None:
     """Take jobs until told to stop, or until the process that started this one is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     parent = os.getppid()
@@ -154,13 +154,21 @@ def serve(stop: threading.Event) -> None:
         close_old_connections()
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
-            uploads.delete_expired()
-            atlases.delete_old()
-        job = Job.take(name)
+            clean(kind)
+        job = kind.take(name)
         if job is None:
             stop.wait(IDLE_SECONDS)
         else:
             run_job(job)
+
+
+def clean(kind: type[Job] | type[LearningRun]) -> None:
+    """Delete files that nobody needs any more."""
+    if kind is LearningRun:
+        trainings.delete_abandoned()
+    else:
+        uploads.delete_expired()
+        atlases.delete_old()
 
 
 def main() -> None:
@@ -173,6 +181,8 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Learning takes hours, so it has a thread of its own, which waits for a process of its own.
+    threading.Thread(target=serve, args=(stop, LearningRun), daemon=True).start()
     serve(stop)
 
 

@@ -3,7 +3,7 @@
 from lookalike.web.models.accounts import ApiToken, User, WelcomeLink
 from lookalike.web.models.audit import AuditEntry
 from lookalike.web.models.collections import HostedCollection, Membership, Role
-from lookalike.web.models.jobs import Job, JobKind, JobState, Wish
+from lookalike.web.models.jobs import Job, JobKind, JobState, LearningRun, LongWork, Wish
 from lookalike.web.models.pictures import UploadedPicture
 from lookalike.web.models.searches import SavedSearch
 
@@ -14,6 +14,8 @@ __all__ = [
     "Job",
     "JobKind",
     "JobState",
+    "LearningRun",
+    "LongWork",
     "Membership",
     "Role",
     "SavedSearch",
