@@ -6,7 +6,7 @@ boxes and a style sheet; colors and dashes are the style sheet's, too.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 WIDTH: Final = 640
@@ -16,7 +16,7 @@ RIGHT: Final = 16
 TOP: Final = 14
 BOTTOM: Final = 44
 STYLES: Final = 8
-"""Lines that the style sheet can tell apart; more begin again."""
+"""Lines that the style sheet can tell apart, the last for what is faded; more begin again."""
 
 _MOST_POINTS: Final = 240
 _TICKS: Final = 5
@@ -39,11 +39,13 @@ class Line:
         name: As people read it.
         points: In ascending order of `x`.
         is_faded: Whether it is there to compare with only.
+        is_by_ones: Whether `x` counts, so that a gap means that there is no figure.
     """
 
     name: str
     points: Sequence[Point]
     is_faded: bool = False
+    is_by_ones: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class DrawnLine:
     Attributes:
         name: As people read it.
         number: Which style of the style sheet.
-        path: The `points` of a polyline.
+        paths: The `points` of polylines.
         band: The `points` of a polygon around it; empty without intervals.
         dots: Its figures.
         last: The last figure in words.
@@ -102,7 +104,7 @@ class DrawnLine:
 
     name: str
     number: int
-    path: str
+    paths: Sequence[str]
     band: str
     dots: Sequence[Dot]
     last: str
@@ -168,7 +170,7 @@ def draw(chart: Chart) -> DrawnChart | None:
     Figures that are not finite are left out. Of long lines a few hundred figures are drawn, the
     last among them; the table has these, too.
     """
-    lines = [Line(each.name, _shown(each.points), each.is_faded) for each in chart.lines]
+    lines = [replace(each, points=_shown(each.points)) for each in chart.lines]
     lines = [each for each in lines if each.points]
     if not lines:
         return None
@@ -235,13 +237,25 @@ def _drawn(line: Line, n: int, across: _Scale, up: _Scale, chart: Chart) -> Draw
     around = [*lows, *reversed(highs)] if len(lows) > 1 else []
     return DrawnLine(
         name=line.name,
-        number=n % STYLES + 1,
-        path=" ".join(f"{dot.cx},{dot.cy}" for dot in dots),
+        number=STYLES if line.is_faded else n % (STYLES - 1) + 1,
+        paths=[" ".join(f"{dot.cx},{dot.cy}" for dot in run) for run in _runs(line, dots)],
         band=" ".join(f"{x},{y}" for x, y in around),
         dots=dots,
         last=dots[-1].text,
         is_faded=line.is_faded,
     )
+
+
+def _runs(line: Line, dots: Sequence[Dot]) -> list[list[Dot]]:
+    """Divide a line where figures are missing."""
+    runs: list[list[Dot]] = []
+    is_thinned = len(line.points) >= _MOST_POINTS
+    for n, dot in enumerate(dots):
+        is_gap = n > 0 and line.points[n].x - line.points[n - 1].x > 1
+        if not runs or (line.is_by_ones and is_gap and not is_thinned):
+            runs.append([])
+        runs[-1].append(dot)
+    return runs
 
 
 def _x_ticks(xs: Sequence[float]) -> list[float]:
@@ -253,7 +267,7 @@ def _x_ticks(xs: Sequence[float]) -> list[float]:
 
 
 def _y_ticks(low: float, high: float, chart: Chart) -> list[float]:
-    if chart.is_log:
+    if chart.is_log and high > 8 * low:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         ticks = [float(f"{m}e{power}") for power in powers for m in (1, 2, 5)]
         ticks = [tick for tick in ticks if low <= tick <= high]

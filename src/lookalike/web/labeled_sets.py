@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -109,32 +110,32 @@ def _n_scenes(spec: str) -> int:
 
 def found_below_roots() -> list[str]:
     """Return folders below the allowed ones that hold labeled pictures, a few levels deep."""
-    found: list[str] = []
-    for n, folder in enumerate(_folders()):
+    found: dict[str, None] = {}
+    for n, (folder, below) in enumerate(_folders()):
         if n >= _MOST_LOOKED_AT or len(found) >= _MOST_FOUND:
             break
-        try:
-            if is_labeled(folder) or is_folders(folder):
-                found.append(str(folder))
-        except OSError:
-            continue
-    return found
+        with suppress(OSError):
+            # Folders of several data sets look like folders of classes.
+            is_of_classes = not any(map(is_labeled, below)) and is_folders(folder)
+            if is_labeled(folder) or is_of_classes:
+                found[str(folder)] = None
+    return list(found)
 
 
-def _folders() -> Iterator[Path]:
-    """Give the allowed folders and those in them, nearest first; those within a set are left."""
+def _folders() -> Iterator[tuple[Path, list[Path]]]:
+    """Give the allowed folders and those in them, nearest first, each with what lies in it."""
     level = list(allowed_roots())
     for _ in range(_DEPTH + 1):
-        below: list[Path] = []
+        following: list[Path] = []
         for folder in level:
-            yield folder
-            try:
+            below: list[Path] = []
+            with suppress(OSError):
                 if not is_labeled(folder):
-                    entries = sorted(entry.path for entry in os.scandir(folder) if _is_shown(entry))
-                    below += map(Path, entries)
-            except OSError:
-                continue
-        level = below
+                    shown = filter(_is_shown, os.scandir(folder))
+                    below = sorted(Path(each.path) for each in shown)
+            yield folder, below
+            following += below
+        level = following
 
 
 def _is_shown(entry: "os.DirEntry[str]") -> bool:

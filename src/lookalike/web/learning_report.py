@@ -50,6 +50,7 @@ def _lines(rows: Sequence[Row], wanted: dict[str, tuple[str, str]]) -> list[Line
         Line(
             words,
             [Point(n, float(row[name])) for n, row in enumerate(rows, start=1) if name in row],
+            is_by_ones=True,
         )
         for name, (words, _) in wanted.items()
     ]

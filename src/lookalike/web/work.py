@@ -7,7 +7,7 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.progress import Progress
 from lookalike.search import clusters, maps
-from lookalike.web import atlases, trainings
+from lookalike.web import atlases, evaluating, trainings
 from lookalike.web.models import Job, JobKind, LearningRun
 
 Work: TypeAlias = Callable[[Any, Progress], dict[str, Any]]
@@ -85,5 +85,6 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
     JobKind.MAP: _map,
+    JobKind.EVALUATE: evaluating.evaluate,
     LearningRun.kind: trainings.learn,
 }
