@@ -166,6 +166,78 @@ class Client:
         """Tell how far a job is."""
         return dict(self._ask("GET", f"/collections/{collection}/jobs/{job_id}"))
 
+    def learn(
+        self,
+        title: str,
+        dataset: str,
+        *,
+        recipe: str = "standard",
+        minutes: int | None = None,
+        level: str = "names",
+        changes: Mapping[str, float | str] | None = None,
+    ) -> str:
+        """Ask for a model to be learned, as staff; returns the id of the run.
+
+        Args:
+            title: What people call it.
+            dataset: A folder below those of the server, or `scenes:N`.
+            recipe: `quick`, `small` or `standard`.
+            minutes: The most that it may take.
+            level: `names` or `supercategories`, of COCO.
+            changes: Options of the recipe by name, such as `{"epochs": 5}`.
+        """
+        sent: dict[str, Any] = {"title": title, "dataset": dataset, "recipe": recipe}
+        sent |= {"minutes": minutes, "level": level, "changes": dict(changes or {})}
+        return str(self._ask("POST", "/learning", json=sent)["id"])
+
+    def learning(self, run_id: str) -> dict[str, Any]:
+        """Tell how far a model is, with the figures of every pass; at last the report."""
+        return dict(self._ask("GET", f"/learning/{run_id}"))
+
+    def steer_learning(self, run_id: str, action: str) -> dict[str, Any]:
+        """Pause, resume or cancel a run: `action` is one of these words."""
+        return dict(self._ask("POST", f"/learning/{run_id}/{action}"))
+
+    def use_learned(self, run_id: str, title: str, source: str) -> str:
+        """Make a collection with a model that was learned; returns its name."""
+        sent = {"title": title, "source": source}
+        return str(self._ask("POST", f"/learning/{run_id}/use", json=sent)["name"])
+
+    def evaluate(
+        self,
+        collection: str,
+        *,
+        truth: str = "labels",
+        weights: Mapping[str, float] | None = None,
+        at: Sequence[int] = (1, 2, 5, 10, 20),
+        queries: int | None = None,
+        without: Sequence[str] = (),
+        seed: int = 0,
+    ) -> str:
+        """Ask for a collection to be judged; returns the id of the evaluation.
+
+        Args:
+            collection: Its name.
+            truth: `labels`, those given to its pictures, or words for a data set.
+            weights: Weight of each descriptor; the default mixture without.
+            at: Numbers of hits at which is measured.
+            queries: Pictures to ask with; all by default.
+            without: Labels that do not count.
+            seed: Which draw of queries.
+        """
+        sent: dict[str, Any] = {"truth": truth, "at": list(at), "queries": queries, "seed": seed}
+        sent |= {"without": list(without), "weights": None if weights is None else dict(weights)}
+        return str(self._ask("POST", f"/collections/{collection}/evaluations", json=sent)["id"])
+
+    def evaluation(self, collection: str, evaluation_id: str) -> dict[str, Any]:
+        """Tell how far an evaluation is."""
+        return dict(self._ask("GET", f"/collections/{collection}/evaluations/{evaluation_id}"))
+
+    def evaluation_report(self, collection: str, evaluation_id: str) -> dict[str, Any]:
+        """Return all that an evaluation found."""
+        address = f"/collections/{collection}/evaluations/{evaluation_id}/report"
+        return dict(self._ask("GET", address))
+
     def _ask(self, method: str, address: str, **words: Any) -> Any:
         try:
             answer = self._http.request(method, address, **words)

@@ -7,7 +7,7 @@ recall that was measured of each index.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
@@ -141,6 +141,21 @@ def _weight(name: str, text: str) -> float:
     if not 0 <= weight <= _LARGEST_WEIGHT:
         raise UsageError(f"the weight of {name} must be from 0 to 1000, got {text[:20]!r}")
     return weight
+
+
+def as_form(options: Mapping[str, Any], *, without: Sequence[str]) -> dict[str, str]:
+    """Return what a form sends to ask the same again, with other labels left out."""
+    weights = options["weights"]
+    sent = {
+        "truth": options["truth"],
+        "level": options["level"],
+        "queries": "" if options["queries"] is None else str(options["queries"]),
+        "at": ",".join(map(str, options["at"])),
+        "without": ",".join(without),
+        "seed": str(options["seed"]),
+        "mixture": "" if weights is None else "own",
+    }
+    return sent | {f"weight-{name}": f"{weight:g}" for name, weight in (weights or {}).items()}
 
 
 def evaluate(job: Job, progress: Progress) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def headline_of(content: Mapping[str, Any]) -> list[Headline]:
 _LAYOUT: Final = "layout_miou_at_k"
 
 
+def too_common(content: Mapping[str, Any]) -> list[str]:
+    """Return the labels that more than half of the pictures show, unless that is all of them."""
+    common = [each["label"] for each in content["labels"] if each["chance"] > 0.5]
+    return common if len(common) < len(content["labels"]) else []
+
+
 def charts_of(
     content: Mapping[str, Any], other: Mapping[str, Any] | None = None
 ) -> list[DrawnChart]:

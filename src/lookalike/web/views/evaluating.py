@@ -71,6 +71,8 @@ def evaluation(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> 
     done = evaluating.evaluations_of(hosted)
     chosen = next((job for job in done if str(job.pk) == request.GET.get("with")), None)
     other = None if chosen is None else _read(hosted, chosen.pk)
+    common = evaluation_report.too_common(content)
+    left_out = [*content["options"]["without"], *common]
     shown = {
         **place(request, hosted),
         "job_id": job_id,
@@ -79,6 +81,8 @@ def evaluation(request: HttpRequest, hosted: HostedCollection, job_id: UUID) -> 
         "measures": content["measures"],
         "headline": evaluation_report.headline_of(content),
         "charts": evaluation_report.charts_of(content, other),
+        "common": common,
+        "again": evaluating.as_form(content["options"], without=left_out),
         "other": other,
         "chosen": chosen,
         "comparison": other and evaluation_report.comparison_of(content, other),
