@@ -21,6 +21,19 @@ def test_shares_go_from_the_bottom_to_the_top_and_from_left_to_right():
     assert [tick.text for tick in drawn.y_ticks] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
 
 
+def test_places_may_be_equally_far_whatever_lies_between_them():
+    points = [Point(k, 0.5) for k in (1.0, 2.0, 20.0)]
+    places = {
+        is_even: [
+            dot.cx
+            for dot in draw(Chart("P", "k", [Line("P", points)], is_even=is_even)).lines[0].dots
+        ]
+        for is_even in (False, True)
+    }
+    assert places[True][1] == (LEFT + WIDTH - RIGHT) / 2
+    assert places[False][1] == pytest.approx(LEFT + (WIDTH - RIGHT - LEFT) / 19, abs=0.1)
+
+
 def test_on_a_logarithmic_axis_equal_factors_are_equally_far():
     drawn = draw(Chart("Loss", "pass", [line(100.0, 10.0, 1.0)], is_log=True))
     heights = [dot.cy for dot in drawn.lines[0].dots]

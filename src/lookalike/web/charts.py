@@ -58,7 +58,8 @@ class Chart:
         lines: What is drawn.
         is_share: Whether values are shares, shown from 0 to 1.
         is_log: Whether each step upwards multiplies.
-        x_format: How `x` is written.
+        is_even: Whether places are equally far from each other, whatever lies between them.
+        note: A line beneath.
     """
 
     title: str
@@ -66,7 +67,7 @@ class Chart:
     lines: Sequence[Line]
     is_share: bool = False
     is_log: bool = False
-    x_format: str = "g"
+    is_even: bool = False
     note: str = ""
 
 
@@ -164,6 +165,18 @@ class _Scale:
         return math.log(max(value, 1e-9)) if self.is_log else value
 
 
+class _Across:
+    """Where places lie: true to scale, or equally far from each other."""
+
+    def __init__(self, xs: Sequence[float], *, is_even: bool) -> None:
+        self._ranks = {x: float(rank) for rank, x in enumerate(xs)} if is_even else {}
+        low, high = (0.0, len(xs) - 1.0) if is_even else (xs[0], xs[-1])
+        self._scale = _Scale(low, high, float(LEFT), float(WIDTH - RIGHT))
+
+    def __call__(self, x: float) -> float:
+        return self._scale(self._ranks.get(x, x))
+
+
 def draw(chart: Chart) -> DrawnChart | None:
     """Return a chart as it is drawn; `None` if there is nothing to draw.
 
@@ -177,18 +190,18 @@ def draw(chart: Chart) -> DrawnChart | None:
     points = [point for line in lines for point in line.points]
     xs = sorted({point.x for point in points})
     low, high = _range(points, chart)
-    across = _Scale(xs[0], xs[-1], float(LEFT), float(WIDTH - RIGHT))
+    across = _Across(xs, is_even=chart.is_even)
     up = _Scale(low, high, float(HEIGHT - BOTTOM), float(TOP), chart.is_log)
     return DrawnChart(
         title=chart.title,
         x_name=chart.x_name,
         note=chart.note,
         lines=[_drawn(line, n, across, up, chart) for n, line in enumerate(lines)],
-        x_ticks=[Tick(across(x), f"{x:{chart.x_format}}") for x in _x_ticks(xs)],
+        x_ticks=[Tick(across(x), f"{x:g}") for x in _x_ticks(xs)],
         y_ticks=[Tick(up(y), f"{y:g}") for y in _y_ticks(low, high, chart)],
         columns=[across(x) for x in xs],
         heads=[chart.x_name, *(line.name for line in lines)],
-        rows=_rows(lines, xs, chart.x_format),
+        rows=_rows(lines, xs),
     )
 
 
@@ -230,8 +243,8 @@ def _range(points: Sequence[Point], chart: Chart) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def _drawn(line: Line, n: int, across: _Scale, up: _Scale, chart: Chart) -> DrawnLine:
-    dots = [Dot(across(p.x), up(p.y), f"{p.x:{chart.x_format}}", in_words(p)) for p in line.points]
+def _drawn(line: Line, n: int, across: _Across, up: _Scale, chart: Chart) -> DrawnLine:
+    dots = [Dot(across(p.x), up(p.y), f"{p.x:g}", in_words(p)) for p in line.points]
     lows = [(across(p.x), up(p.low)) for p in line.points if p.low is not None]
     highs = [(across(p.x), up(p.high)) for p in line.points if p.high is not None]
     around = [*lows, *reversed(highs)] if len(lows) > 1 else []
@@ -288,6 +301,6 @@ def _nice(step: float) -> float:
     return next(m for m in (1, 2, 5, 10) if float(f"{m}e{power}") >= step * 0.999) * 10.0**power
 
 
-def _rows(lines: Sequence[Line], xs: Sequence[float], x_format: str) -> list[list[str]]:
+def _rows(lines: Sequence[Line], xs: Sequence[float]) -> list[list[str]]:
     known = [{point.x: in_words(point) for point in line.points} for line in lines]
-    return [[f"{x:{x_format}}", *(each.get(x, "") for each in known)] for x in xs]
+    return [[f"{x:g}", *(each.get(x, "") for each in known)] for x in xs]

@@ -67,6 +67,7 @@ def charts_of(
             "k",
             _lines(content, other, key),
             is_share=True,
+            is_even=True,
             note=f"{meaning[0].upper()}{meaning[1:]}. Bands: 95 % intervals over queries.",
         )
         for key, name, meaning in _BY_K

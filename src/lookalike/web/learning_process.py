@@ -128,7 +128,8 @@ def _plan(folder: Path, order: dict[str, Any], dataset: ListedDataset, progress:
     if order["minutes"] is None:
         plan = planned(dataset, recipe)
     else:
-        plan = fitted(dataset, recipe, order["minutes"], folder / "trial", progress=progress)
+        minutes = float(order["minutes"])
+        plan = fitted(dataset, recipe, minutes, folder / "trial", progress=progress)
     write_atomically(place, json.dumps(plan.to_json()).encode())
     return plan
 
