@@ -207,6 +207,22 @@ def test_files_of_cancelled_runs_are_deleted_and_others_kept(order, root):
     assert not trainings.folder_of(gone).exists()
 
 
+def test_a_model_is_deleted_when_nobody_learns_or_waits_for_it(order, people):
+    run = begun(order)
+    trainings.folder_of(run).mkdir(parents=True)
+    address = reverse("delete_learning", args=[run.pk])
+    assert b"cancel it first" in people.staff.post(address, follow=True).content
+    LearningRun.objects.update(state=JobState.DONE)
+    model = str(trainings.folder_of(run) / "model")
+    waiting = HostedCollection.objects.create(slug="w", title="Waiting", path="/nowhere")
+    job = Job.objects.create(collection=waiting, kind="index", options={"model": model})
+    assert b"still to be made" in people.staff.post(address, follow=True).content
+    job.delete()
+    assert b"is deleted" in people.staff.post(address, follow=True).content
+    assert not LearningRun.objects.exists()
+    assert not trainings.folder_of(run).exists()
+
+
 def test_a_model_that_is_not_finished_cannot_be_used(order, people):
     run = begun(order)
     sent = {"title": "Too early", "source": "collection:photos"}

@@ -13,7 +13,7 @@ from typing import Final
 
 from lookalike.datasets import open_dataset
 from lookalike.datasets.classes import is_folders
-from lookalike.datasets.coco import Level
+from lookalike.datasets.coco import Level, is_coco
 from lookalike.datasets.opening import LEVELS, is_labeled, parse_spec
 from lookalike.datasets.scenes import CLASSES, SUPERCATEGORIES
 from lookalike.datasets.splits import split_positions
@@ -44,6 +44,7 @@ class Look:
         classes: Names of the classes.
         has_label_maps: Whether it says where things are.
         is_single_label: Whether every picture has exactly one label.
+        has_levels: Whether its classes have supercategories.
         is_drawn: Whether the pictures are drawn when they are first needed.
     """
 
@@ -54,6 +55,7 @@ class Look:
     classes: tuple[str, ...]
     has_label_maps: bool
     is_single_label: bool
+    has_levels: bool
     is_drawn: bool = False
 
 
@@ -199,6 +201,7 @@ def look(spec: str, level: Level) -> Look:
         classes=tuple(dataset.classes),
         has_label_maps=dataset.has_label_maps,
         is_single_label=dataset.is_single_label,
+        has_levels=is_coco(Path(parse_spec(spec).source)),
     )
 
 
@@ -206,7 +209,7 @@ def _look_at_scenes(spec: str, level: Level) -> Look:
     n = round(_n_scenes(spec) * _PART_OF_ALL[spec.partition("#")[2]])
     held_out = round(0.1 * n)
     classes = CLASSES if level == "names" else dict.fromkeys(SUPERCATEGORIES)
-    return Look(spec, n, n - held_out, held_out, tuple(classes), True, False, is_drawn=True)
+    return Look(spec, n, n - held_out, held_out, tuple(classes), True, False, True, is_drawn=True)
 
 
 looks_in_time: Final = LooksInTime(look)

@@ -101,6 +101,21 @@ def _sources(source: str) -> list[str]:
     return [source]
 
 
+def delete(run: LearningRun) -> None:
+    """Delete a run with its model; collections that were made with it keep their own copy.
+
+    Raises:
+        UsageError: If it is not over, or a collection is still to be made with it.
+    """
+    if not run.is_over:
+        raise UsageError(f"{run.title} is being learned; cancel it first")
+    waiting = [each.title for each in uses_of(run) if not each.exists]
+    if waiting:
+        raise UsageError(f"{waiting[0]} is still to be made with {run.title}; wait for that")
+    run.delete()
+    trainings.delete_abandoned()
+
+
 def uses_of(run: LearningRun) -> list[HostedCollection]:
     """Return the collections that were made with the model of a run."""
     model = str(trainings.folder_of(run) / "model")

@@ -33,6 +33,7 @@ urlpatterns = [
     path("learn/", learning.learn, name="learn"),
     path("learn/start/", learning.start, name="start_learning"),
     path("learn/<uuid:run_id>/", learning.run_page, name="learning_run"),
+    path("learn/<uuid:run_id>/delete/", learning.delete_run, name="delete_learning"),
     path("learn/<uuid:run_id>/use/", learning.use, name="use_model"),
     path("learn/<uuid:run_id>/examples.webp", learning.examples, name="learning_examples"),
     path("learn/<uuid:run_id>/history.csv", learning.history, name="learning_history"),

@@ -112,6 +112,17 @@ def get_learning(request: HttpRequest, run_id: UUID) -> Any:
     return _run_out(_found(run_id))
 
 
+@router.delete("/learning/{run_id}", response={200: RunSummary, 403: Fault, **FAULTS})
+def delete_learned(request: HttpRequest, run_id: UUID) -> Any:
+    """Delete a model that is not being learned; collections made with it keep it."""
+    check_may_write(request)
+    _staff(request)
+    run = _found(run_id)
+    told = _summary(run)
+    learned_models.delete(run)
+    return told
+
+
 @router.post("/learning/{run_id}/use", response={200: MadeOut, 403: Fault, **FAULTS})
 def use_learned(request: HttpRequest, run_id: UUID, sent: UseIn) -> Any:
     """Make a collection whose pictures are described by a model that was learned."""

@@ -144,6 +144,21 @@ def steer_run(request: HttpRequest, run_id: UUID, action: str) -> HttpResponseBa
 
 @require_POST
 @staff_only
+def delete_run(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
+    """Delete a run with its model."""
+    run = found_run(run_id)
+    try:
+        learned_models.delete(run)
+    except UsageError as error:
+        messages.error(request, str(error))
+        return redirect("learning_run", run_id=run_id)
+    AuditEntry.write(request, "model deleted", run.title)
+    messages.success(request, f"{run.title} is deleted.")
+    return redirect("learn")
+
+
+@require_POST
+@staff_only
 def use(request: HttpRequest, run_id: UUID) -> HttpResponseBase:
     """Make a collection with the model that was learned."""
     run = found_run(run_id)
