@@ -1,6 +1,8 @@
 """Learning in the browser: what is refused, what is shown, what the worker makes of it."""
 
 import json
+import sys
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -8,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lookalike import Collection
-from lookalike.errors import UsageError
+from lookalike.errors import EnvironmentFault, UsageError
 from lookalike.web import labeled_sets, learned_models, trainings
 from lookalike.web.models import HostedCollection, Job, JobState, LearningRun, User, Wish
 from tests.small_sets import write_masks, write_pictures
@@ -251,3 +253,52 @@ def test_time_left_follows_the_passes_that_were_measured(order):
     assert trainings.pace_of(run, rows) == trainings.Pace(2, 6, None)
     rows.append({"stage": "network", "seconds": 5.0})
     assert trainings.pace_of(run, rows) == trainings.Pace(3, 6, 15.0)
+
+
+def test_what_the_process_says_becomes_the_progress_of_the_run(order, monkeypatch, tmp_path):
+    said = [
+        {"step": "Reading pictures", "done": 0, "expected": 21, "note": ""},
+        {"step": "Reading pictures", "done": 21, "expected": 21, "note": ""},
+        {"step": "Reading pictures", "done": 0, "expected": 3, "note": ""},
+        {"step": "Reading pictures", "done": 3, "expected": 3, "note": "1 unreadable"},
+        {"report": {"model": "shapes@1"}},
+        {"step": "Reading pictures", "done": 3, "expected": 3, "note": ""},
+    ]
+    script = tmp_path / "says.py"
+    script.write_text(f"import json\nfor line in {said!r}: print(json.dumps(line))\n")
+    monkeypatch.setattr(trainings, "_PROCESS", (sys.executable, str(script)))
+    steps = Steps()
+    assert trainings.learn(begun(order), steps) == {"model": "shapes@1"}
+    assert steps.seen == [("Reading pictures", 21, 21), ("Reading pictures", 3, 3)]
+
+
+def test_a_process_that_dies_is_told_with_its_last_words(order, monkeypatch, tmp_path):
+    script = tmp_path / "dies.py"
+    script.write_text(
+        "import sys\nprint('{\"step\": \"Star', end='')\nsys.exit('no memory left')\n"
+    )
+    monkeypatch.setattr(trainings, "_PROCESS", (sys.executable, str(script)))
+    with pytest.raises(EnvironmentFault, match=r"ended with code 1; no memory left"):
+        trainings.learn(begun(order), Steps())
+
+
+class Steps:
+    """A progress that remembers each step with how far it came."""
+
+    def __init__(self):
+        self.seen = []
+
+    @contextmanager
+    def task(self, description, total=None, unit="images"):
+        self.done, self.expected = 0, total
+        yield self
+        self.seen.append((description, self.done, self.expected))
+
+    def advance(self, n=1):
+        self.done += n
+
+    def expect(self, total):
+        self.expected = total
+
+    def note(self, text):
+        pass

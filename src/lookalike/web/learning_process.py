@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from lookalike.atomic import write_atomically
 from lookalike.datasets import open_dataset
@@ -42,7 +42,6 @@ _WATCH_SECONDS: Final = 0.5
 _LOCK_SECONDS: Final = 30.0
 _SAY_SECONDS: Final = 0.25
 _PULSE_SECONDS: Final = 1.0
-_saying: Final = threading.Lock()
 
 
 class Lines:
@@ -51,7 +50,9 @@ class Lines:
     The worker sees from each line that the process lives, and looks whether it is to stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._turn = threading.Lock()
         self._content: dict[str, Any] = {}
         self._said = 0.0
         self._begin("Starting", None)
@@ -82,18 +83,17 @@ class Lines:
     def say(self) -> None:
         """Say how far it is."""
         self._said = time.monotonic()
-        say(self._content)
+        self.write(self._content)
+
+    def write(self, content: dict[str, Any]) -> None:
+        """Write a line, whole even if several threads have something to say."""
+        with self._turn:
+            self._out.write(json.dumps(content) + "\n")
+            self._out.flush()
 
     def _begin(self, step: str, total: int | None) -> None:
         self._content = {"step": step, "done": 0, "expected": total, "note": ""}
         self.say()
-
-
-def say(content: dict[str, Any]) -> None:
-    """Write a line for the worker, whole even if several threads have something to say."""
-    with _saying:
-        sys.stdout.write(json.dumps(content) + "\n")
-        sys.stdout.flush()
 
 
 def work(folder: Path, progress: Progress) -> dict[str, Any]:
@@ -159,13 +159,14 @@ def _end_with(parent: int) -> None:
 
 def main(folder: Path) -> int:
     """Do the work of a folder; return the exit code."""
-    lines = Lines()
+    lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)  # whatever a library prints must not come between the lines
     for target, words in ((_end_with, (os.getppid(),)), (_pulse, (lines,))):
         threading.Thread(target=target, args=words, daemon=True).start()
     try:
-        say({"report": work(folder, lines)})
+        lines.write({"report": work(folder, lines)})
     except LookalikeError as error:
-        say({"error": str(error)})
+        lines.write({"error": str(error)})
         return 1
     return 0
 

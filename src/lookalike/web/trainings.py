@@ -294,7 +294,7 @@ def _listen(process: "subprocess.Popen[str]", progress: Progress) -> dict[str, A
         return said
     lines = iter(process.stdout)
     for line in lines:
-        said = json.loads(line)
+        said = _read_line(line)
         while "step" in said:
             with progress.task(said["step"], said["expected"]) as task:
                 said = _listen_to_step(lines, task, said)
@@ -306,13 +306,22 @@ def _listen(process: "subprocess.Popen[str]", progress: Progress) -> dict[str, A
 def _listen_to_step(lines: Iterator[str], task: Task, said: dict[str, Any]) -> dict[str, Any]:
     """Pass on one step; return the first line that is not of it."""
     step, n_done = said["step"], 0
-    while said.get("step") == step:
+    while said.get("step") == step and said["done"] >= n_done:
         if said["expected"] is not None:
             task.expect(said["expected"])
         task.note(said["note"])
-        task.advance(max(0, said["done"] - n_done))
+        task.advance(said["done"] - n_done)
         n_done = said["done"]
-        said = json.loads(next(lines, "{}"))
+        said = _read_line(next(lines, ""))
+    return said
+
+
+def _read_line(line: str) -> dict[str, Any]:
+    """Return what a line says; nothing if the process was killed while it wrote it."""
+    try:
+        said: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
     return said
 
 

@@ -171,6 +171,15 @@ def clean(kind: type[Job] | type[LearningRun]) -> None:
         atlases.delete_old()
 
 
+def _serve_learning(stop: threading.Event) -> None:
+    """Take runs; what is wrong here ends the whole process, which is started again."""
+    try:
+        serve(stop, LearningRun)
+    except Exception:
+        log.exception("the thread that waits for learning ended")
+        os._exit(1)
+
+
 def main() -> None:
     """Run the worker until it is asked to end."""
     stop = threading.Event()
@@ -182,7 +191,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Learning takes hours, so it has a thread of its own, which waits for a process of its own.
-    threading.Thread(target=serve, args=(stop, LearningRun), daemon=True).start()
+    threading.Thread(target=_serve_learning, args=(stop,), daemon=True).start()
     serve(stop)
 
 

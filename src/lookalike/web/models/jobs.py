@@ -187,8 +187,8 @@ class Job(LongWork):
 class LearningRun(LongWork):
     """A model that is learned for a person; it belongs to no collection.
 
-    `options` holds what the training folder is made from, see `lookalike.learning.orders`. All its
-    files lie in `ServerHome.trainings`, in a folder named by its id.
+    `options` holds what was ordered, see `lookalike.web.trainings.Order`. All its files lie in
+    `ServerHome.trainings`, in a folder named by its id.
     """
 
     title = models.CharField(max_length=120, unique=True)
