@@ -64,6 +64,8 @@ def test_what_does_not_fit_is_shortened_alike_and_then_fits(trial, fit):
     assert slow.total + plan.expected_seconds <= 300
     longer = fit(slow, 6.0, long)
     assert longer.recipe.epochs > n
+    tried_long = replace(slow, total=100.0)  # the trial itself counts
+    assert fit(tried_long, 5.0, long).recipe.epochs < n
 
 
 def test_what_can_not_fit_is_refused_with_what_would(trial, fit):
