@@ -1,6 +1,16 @@
 // @ts-check
 // Looking along charts: by pointer, or with the slider below each, which keys move.
-// Everything is drawn by the server; a chart that is replaced while it is live needs nothing anew.
+// Everything is drawn by the server. A live chart is drawn anew every few seconds: what a person looks at in it stays.
+
+/** By title of the chart: where somebody looks, and whether the table is open. @type {Map<string, {at?: number, isOpen?: boolean}>} */
+const kept = new Map();
+
+/** @param {Element} figure */
+function keptOf(figure) {
+  const title = figure.querySelector("figcaption")?.textContent ?? "";
+  if (!kept.has(title)) kept.set(title, {});
+  return /** @type {{at?: number, isOpen?: boolean}} */ (kept.get(title));
+}
 
 /** @param {Element} figure */
 function columnsOf(figure) {
@@ -17,6 +27,7 @@ function look(figure, number) {
   const readout = /** @type {HTMLElement | null} */ (figure.querySelector(".readout"));
   const along = /** @type {HTMLInputElement | null} */ (figure.querySelector(".along"));
   if (at === undefined || !cross || !readout || !along) return;
+  keptOf(figure).at = number;
   cross.setAttribute("x1", String(at));
   cross.setAttribute("x2", String(at));
   const said = [];
@@ -28,7 +39,7 @@ function look(figure, number) {
     place = dot.getAttribute("data-x") ?? "";
     said.push(`${dot.parentElement?.getAttribute("data-name")} ${dot.getAttribute("data-value")}`);
   }
-  const text = `${readout.dataset.axis} ${place}: ${said.join(" · ")}`;
+  const text = said.length ? `${readout.dataset.axis} ${place}: ${said.join(" · ")}` : "No line is shown here.";
   readout.textContent = text;
   along.value = String(number);
   along.setAttribute("aria-valuetext", text);
@@ -55,4 +66,17 @@ document.addEventListener("pointermove", (event) => {
   let nearest = 0;
   columns.forEach((column, n) => { if (Math.abs(column - x) < Math.abs(columns[nearest] - x)) nearest = n; });
   look(figure, nearest);
+});
+document.addEventListener("click", (event) => {
+  const table = /** @type {Element} */ (event.target).closest(".chart summary")?.closest("details");
+  const figure = table?.closest(".chart");
+  if (table && figure) keptOf(figure).isOpen = !table.open; // it opens or closes after this
+});
+document.addEventListener("htmx:after:swap", () => {
+  for (const figure of document.querySelectorAll(".chart")) {
+    const { at, isOpen } = keptOf(figure);
+    const table = figure.querySelector("details");
+    if (table && isOpen) table.open = true;
+    if (at !== undefined) look(figure, at);
+  }
 });
