@@ -1,10 +1,12 @@
 """Ways in: links that open once, passwords, tokens; and what is written down."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from lookalike.web.models import ApiToken, AuditEntry, User, WelcomeLink
 from lookalike.web.registering import owner
@@ -119,3 +121,15 @@ def test_headers_keep_pages_from_strangers(viewer):
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"].startswith("private")
+
+
+def test_the_use_of_a_token_is_noted_once_an_hour(people, django_assert_num_queries):
+    user = User.objects.get(username="viewer")
+    token = ApiToken.make(user, "p", may_write=False, days=1)
+    ApiToken.find(token)
+    with django_assert_num_queries(1):
+        ApiToken.find(token)
+    before = timezone.now() - timedelta(hours=2)
+    ApiToken.objects.update(last_used=before)
+    ApiToken.find(token)
+    assert ApiToken.objects.get().last_used > before

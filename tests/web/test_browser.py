@@ -246,3 +246,45 @@ def test_every_file_of_others_is_what_it_says():
     for file in [*ours.glob("static/web/*"), *ours.rglob("*.html")]:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"https?://(?!www\.w3\.org/)", text), file
+
+
+def busy_at_first(page, pattern):
+    """Let the server be busy when it is first asked for such an address."""
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.fallback()
+        else:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body="busy")
+
+    page.route(re.compile(pattern), answer)
+    return asked
+
+
+def test_a_busy_server_is_asked_again(page):
+    ask_for_the_first(page)
+    asked = busy_at_first(page, r"[?&]w=")
+    page.get_by_text("What counts").click()
+    page.locator('[data-weight="content"]').fill("2")
+    page.locator("#status", has_text="busy").wait_for()
+    page.wait_for_url("**w=*")  # follows when the hits have come
+    assert len(asked) >= 2  # those that follow are the next hits
+    assert len(hits_of(page)) > 10
+    forgive(page)
+
+
+def test_a_small_picture_that_did_not_come_is_asked_for_again(page):
+    asked = busy_at_first(page, r"/small\.webp")
+    page.reload()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.hit img')].slice(0, 6).every(i => i.naturalWidth)"
+    )
+    assert len(asked) > len(set(asked))
+    forgive(page)
+
+
+def forgive(page):
+    """The browser complains of an answer that says that the server is busy, as it should."""
+    page.complaints[:] = [each for each in page.complaints if "503" not in each]

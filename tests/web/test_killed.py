@@ -313,3 +313,8 @@ def test_a_job_whose_worker_is_killed_anywhere_is_done_once(labeled, tmp_path, k
         assert n_actions == n_before + (n if kind == "propagate" else 0), failpoint
     if kind == "duplicates":
         assert done.report["groups"] > 0
+
+
+def test_a_worker_that_was_orphaned_while_it_started_ends():
+    worker = [sys.executable, "-m", "lookalike.web.worker", str(os.getppid())]
+    assert subprocess.run(worker, timeout=60).returncode == 0

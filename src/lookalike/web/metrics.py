@@ -22,6 +22,11 @@ SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=REGISTRY,
 )
+REFUSED: Final = Gauge(
+    "lookalike_requests_refused",
+    "Requests that were asked to come again, as too many came at once.",
+    registry=REGISTRY,
+)
 JOBS: Final = Gauge("lookalike_jobs", "Jobs in each state.", ("state",), registry=REGISTRY)
 UPLOADS: Final = Gauge("lookalike_uploads", "Pictures held to search with.", registry=REGISTRY)
 

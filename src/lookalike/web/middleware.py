@@ -1,16 +1,14 @@
-"""What every request passes through: its number, the limit of requests, headers, faults."""
+"""What every request passes through: its number, headers, faults."""
 
 import logging
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 
 from lookalike.errors import (
@@ -26,10 +24,6 @@ Respond: TypeAlias = Callable[[HttpRequest], HttpResponseBase]
 
 log = logging.getLogger("lookalike.web.requests")
 
-MOST_AT_ONCE: Final = 24
-"""Requests served or waiting for a processor; those beyond are asked to come again."""
-
-RETRY_SECONDS: Final = 2
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 STATUS_OF: Final[tuple[tuple[type[LookalikeError], HTTPStatus], ...]] = (
@@ -72,29 +66,6 @@ class RequestLog:
         }
         log.info("%s %s", request.method, request.path, extra=facts)
         return response
-
-
-class Overload:
-    """Refuses requests beyond what can be served in time, so that those inside are."""
-
-    def __init__(self, respond: Respond) -> None:
-        self._respond = respond
-        self._places = threading.BoundedSemaphore(
-            getattr(settings, "LOOKALIKE_MOST_AT_ONCE", MOST_AT_ONCE)
-        )
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Pass a request on, or ask to come again."""
-        if request.path.startswith("/healthz/"):
-            return self._respond(request)
-        if not self._places.acquire(blocking=False):
-            busy = HttpResponse("busy; come again in a moment", status=503)
-            busy["Retry-After"] = str(RETRY_SECONDS)
-            return busy
-        try:
-            return self._respond(request)
-        finally:
-            self._places.release()
 
 
 class Headers:

@@ -26,6 +26,9 @@ _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 10.0
 _WATCH_SECONDS: Final = 0.2
 _FRONT: Final = (sys.executable, "-m", "lookalike.web.front")
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Several requests keep all processors busy; threads of each would wait for one another."""
+
 _WORKER: Final = (sys.executable, "-m", "lookalike.web.worker")
 
 
@@ -122,8 +125,10 @@ def run(options: ServeOptions, prepared: Prepared) -> int:
     """
     port = options.port
     children = [
-        subprocess.Popen([*_FRONT, options.host, str(port)]),
-        subprocess.Popen(_WORKER),
+        subprocess.Popen(
+            [*_FRONT, options.host, str(port), str(os.getpid())], env={**_ONE_THREAD, **os.environ}
+        ),
+        subprocess.Popen([*_WORKER, str(os.getpid())]),
     ]
     try:
         _wait_until_up(options.host, port, children[0])
@@ -177,7 +182,7 @@ def _keep(children: "list[subprocess.Popen[bytes]]") -> int:
     with suppress(KeyboardInterrupt):
         while web.poll() is None:
             if worker.poll() is not None:
-                worker = children[1] = subprocess.Popen(_WORKER)
+                worker = children[1] = subprocess.Popen([*_WORKER, str(os.getpid())])
             time.sleep(_WATCH_SECONDS)
         return int(web.returncode)
     return 0

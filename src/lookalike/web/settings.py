@@ -52,7 +52,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "lookalike.web.middleware.RequestLog",
-    "lookalike.web.middleware.Overload",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -87,12 +86,18 @@ TEMPLATES = [
 ]
 
 
+_CONNECTION_SECONDS: Final = 60
+
+
 def _database() -> dict[str, Any]:
     if os.environ.get("DATABASE_URL"):
-        return dict(dj_database_url.config(conn_max_age=60, conn_health_checks=True))
+        return dict(
+            dj_database_url.config(conn_max_age=_CONNECTION_SECONDS, conn_health_checks=True)
+        )
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": HOME.database,
+        "CONN_MAX_AGE": _CONNECTION_SECONDS,
         "OPTIONS": {
             "timeout": 10,
             # A transaction that will write takes its turn at once instead of failing half-way.

@@ -1,8 +1,9 @@
-"""The process that does long work: `python -m lookalike.web.worker`.
+"""The process that does long work: `python -m lookalike.web.worker PARENT`.
 
 It takes one job at a time from the database, under a lease that it renews while it works. Killed at
 any point it leaves a job that is taken again when the lease is over, and goes on where it was:
-indexing commits in batches, and does only what is new.
+indexing commits in batches, and does only what is new. It ends when the process `PARENT`, which
+started it, is gone.
 """
 
 import logging
@@ -10,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -147,10 +149,9 @@ def run_job(job: Job) -> None:
         job.end(JobState.DONE)
 
 
-def serve(stop: threading.Event) -> None:
-    """Take jobs until told to stop, or until the process that started this one is gone."""
+def serve(stop: threading.Event, parent: int) -> None:
+    """Take jobs until told to stop, or until `parent`, which started this process, is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    parent = os.getppid()
     cleaned = 0.0
     while not stop.is_set() and os.getppid() == parent:
         close_old_connections()
@@ -165,7 +166,7 @@ def serve(stop: threading.Event) -> None:
             run_job(job)
 
 
-def main() -> None:
+def main(parent: int) -> None:
     """Run the worker until it is asked to end."""
     stop = threading.Event()
 
@@ -175,8 +176,8 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(stop)
+    serve(stop, parent)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""What a server that speaks WSGI runs."""
+"""What a server that speaks WSGI runs; nothing limits how many requests come at once."""
 
 import os
 

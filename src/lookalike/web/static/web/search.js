@@ -5,6 +5,7 @@ import { ColorGrid, ColorShares } from "./colors.js";
 import { CropDialog } from "./crop.js";
 import { LayoutCanvas } from "./layout.js";
 import { say } from "./page.js";
+import { patiently } from "./patience.js";
 import { SketchPad } from "./sketch.js";
 
 const form = /** @type {HTMLFormElement} */ (document.getElementById("ask"));
@@ -34,7 +35,7 @@ async function send(picture, name) {
   body.append("picture", picture, name);
   const token = document.body.getAttribute("hx-headers:inherited") || "{}";
   try {
-    const answer = await fetch(String(form.dataset.upload), { method: "POST", body, headers: JSON.parse(token) });
+    const answer = await patiently(String(form.dataset.upload), { method: "POST", body, headers: JSON.parse(token) });
     const content = await answer.json();
     if (answer.ok) return String(content.example);
     say(content.error || "The picture could not be read.");
@@ -98,17 +99,21 @@ let running = new AbortController();
 async function again() {
   const asked = ask();
   running.abort(); running = new AbortController();
+  const { signal } = running;
   const address = `${location.pathname}?${asked}`;
   const place = /** @type {HTMLElement} */ (document.getElementById("hits"));
   place.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(address, { headers: { "HX-Target": "hits", "HX-Request": "true" }, signal: running.signal });
+    const answer = await patiently(address, { headers: { "HX-Target": "hits", "HX-Request": "true" }, signal });
+    if (answer.status === 503) { say("The server is still busy; try again in a moment."); return; }
     place.innerHTML = await answer.text();
     /** @type {any} */ (window).htmx?.process(place);
     history.replaceState(null, "", address);
-    place.removeAttribute("aria-busy");
     showLayouts();
-  } catch (error) { if (!(error instanceof DOMException)) throw error; }
+  } catch (error) {
+    if (error instanceof DOMException) return;
+    throw error;
+  } finally { if (!signal.aborted) place.removeAttribute("aria-busy"); }
 }
 
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-panel]"))) {
