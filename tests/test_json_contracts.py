@@ -89,6 +89,7 @@ def test_status(ask):
         *("path", "format", "created", "model", "selection", "classes", "images", "files"),
         *("folders", "descriptors", "lacking", "revision", "knowledge", "regions", "indexes"),
         "bytes",
+        "bytes_of",
     }
     assert found["files"] == {"indexed": N, "failed": 0, "skipped": 0}
     assert set(found["indexes"][0]) == {
@@ -142,3 +143,20 @@ def test_errors(ask, words, code):
     assert found["exit_code"] == returned == code
     assert found["error"]
     assert "\n" not in found["error"]
+
+
+def test_backup_and_restore(ask):
+    code, made = ask("backup", "c.lookalike", "--out", "kept")
+    assert code == 0
+    keys = {"made", "collection", "model", "images", "revision", "files", "format", "bytes"}
+    assert set(made) == {"backup", "checksum", *keys}
+    assert made["images"] == N
+    code, found = ask("restore", "kept", "again.lookalike")
+    assert code == 0
+    assert found == {"restored": "again.lookalike"} | {
+        key: value for key, value in made.items() if key != "backup"
+    }
+    assert (
+        ask("search", "again.lookalike", "--id", "2")[1]["hits"]
+        == (ask("search", "c.lookalike", "--id", "2")[1]["hits"])
+    )

@@ -9,6 +9,7 @@ from lookalike.model_folder import ModelCard
 from lookalike.shelves.images import IndexState
 from lookalike.shelves.regions import RegionState
 from lookalike.storage.catalog import Catalog
+from lookalike.storage.derived import length_of
 from lookalike.storage.folder import CollectionFolder, Manifest
 
 
@@ -38,4 +39,16 @@ def overview(
         "regions": asdict(regions),
         "indexes": [asdict(state) for state in indexes],
         "bytes": folder.n_bytes,
+        "bytes_of": _bytes_of(folder),
     }
+
+
+def _bytes_of(folder: CollectionFolder) -> dict[str, int]:
+    """Return the room that each part takes; the catalog with its log."""
+    parts = {
+        "catalog": folder.path.glob(f"{folder.catalog.name}*"),
+        "model": folder.model.glob("*"),
+        "indexes": folder.index.glob("*"),
+        "thumbnails": folder.path.glob(f"{folder.thumbnails.name}*"),
+    }
+    return {name: sum(map(length_of, paths)) for name, paths in parts.items()}

@@ -4,9 +4,12 @@ import uuid
 
 import pytest
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
+from lookalike.storage.backups import back_up
+from lookalike.web import backups
 from lookalike.web.api import api
-from lookalike.web.models import Job
+from lookalike.web.models import Backup, Job
 
 KINDS = ("anonymous", "other", "viewer", "editor", "owner", "staff")
 IN, GONE, OUT, BAD = "in", 404, "login", "bad request"
@@ -18,8 +21,11 @@ VIEWERS = {**SIGNED_IN, "other": GONE}
 EDITORS = {**VIEWERS, "viewer": GONE}
 OWNERS = {**EDITORS, "editor": GONE}
 
+NOBODY = {**dict.fromkeys(KINDS, GONE), "anonymous": OUT}
+
 IMAGE = {"slug": "photos", "image_id": 1}
 COLLECTION = {"slug": "photos"}
+BACKUP = {"slug": "photos", "backup_id": uuid.UUID(int=8)}
 JOB = {"slug": "photos", "job_id": uuid.UUID(int=7)}
 
 ROUTES = {
@@ -38,6 +44,14 @@ ROUTES = {
     "details": ("get", COLLECTION, EDITORS),
     "index": ("post", COLLECTION, EDITORS),
     "share": ("post", COLLECTION, OWNERS),
+    "verify": ("post", COLLECTION, EDITORS),
+    "make_backup": ("post", COLLECTION, OWNERS),
+    "backup_file": ("get", BACKUP, OWNERS),
+    "delete_backup": ("post", BACKUP, OWNERS),
+    "restore_backup": ("post", BACKUP, OWNERS),
+    "server_backups": ("get", {}, STAFF),
+    "any_backup_file": ("get", {"backup_id": uuid.UUID(int=8)}, STAFF),
+    "delete_any_backup": ("post", {"backup_id": uuid.UUID(int=8)}, STAFF),
     "browse": ("get", COLLECTION, VIEWERS),
     "cluster": ("get", {**COLLECTION, "number": 0}, VIEWERS),
     "subjects": ("get", COLLECTION, VIEWERS),
@@ -75,18 +89,63 @@ ROUTES = {
 }
 
 ONE_JOB = {"name": "photos", "job_id": uuid.UUID(int=7)}
+NAMED = {"name": "photos"}
+ONE_BACKUP = {**NAMED, "backup_id": uuid.UUID(int=8)}
 API_ROUTES = {
     "list_collections": ("get", {}, SIGNED_IN),
-    "get_collection": ("get", {"name": "photos"}, VIEWERS),
-    "search": ("post", {"name": "photos"}, VIEWERS),
-    "search_picture": ("post", {"name": "photos"}, SIGNED_IN),
+    "get_collection": ("get", NAMED, VIEWERS),
+    "get_status": ("get", NAMED, EDITORS),
+    "search": ("post", NAMED, VIEWERS),
+    "search_picture": ("post", NAMED, SIGNED_IN),
+    "export_list": ("post", {**NAMED, "kind": "csv"}, VIEWERS),
     "upload": ("post", {}, SIGNED_IN),
-    "images": ("get", {"name": "photos"}, VIEWERS),
-    "list_jobs": ("get", {"name": "photos"}, VIEWERS),
-    "make_job": ("post", {"name": "photos"}, EDITORS),
+    "images": ("get", NAMED, VIEWERS),
+    "get_known": ("get", {**NAMED, "image_id": 1}, VIEWERS),
+    "list_jobs": ("get", NAMED, VIEWERS),
+    "make_job": ("post", NAMED, EDITORS),
     "get_job": ("get", ONE_JOB, VIEWERS),
+    "steer_job": ("post", {**ONE_JOB, "action": "pause"}, EDITORS),
+    "list_searches": ("get", NAMED, VIEWERS),
+    "make_search": ("post", NAMED, VIEWERS),
+    "get_search": ("get", {**NAMED, "search_id": 1}, NOBODY),
+    "forget_search": ("delete", {**NAMED, "search_id": 1}, NOBODY),
+    "list_clusterings": ("get", NAMED, VIEWERS),
+    "get_clusters": ("get", {**NAMED, "of": "content"}, VIEWERS),
+    "list_maps": ("get", NAMED, VIEWERS),
+    "get_map": ("get", {**NAMED, "of": "content"}, VIEWERS),
+    "get_subjects": ("get", NAMED, VIEWERS),
+    "list_labels": ("get", NAMED, VIEWERS),
+    "propose_label": ("get", NAMED, EDITORS),
+    "add_labels": ("post", NAMED, EDITORS),
+    "preview_labels": ("get", NAMED, EDITORS),
+    "propagate_labels": ("post", NAMED, EDITORS),
+    "list_doubts": ("get", NAMED, EDITORS),
+    "answer_doubts": ("post", NAMED, EDITORS),
+    "list_actions": ("get", NAMED, EDITORS),
+    "undo_labels": ("post", NAMED, EDITORS),
+    "list_duplicates": ("get", NAMED, VIEWERS),
+    "list_removable": ("get", NAMED, VIEWERS),
+    "list_decisions": ("get", NAMED, VIEWERS),
+    "make_decision": ("post", NAMED, EDITORS),
+    "list_backups": ("get", NAMED, OWNERS),
+    "make_backup": ("post", NAMED, OWNERS),
+    "get_backup_file": ("get", ONE_BACKUP, OWNERS),
+    "forget_backup": ("delete", ONE_BACKUP, OWNERS),
+    "restore_from": ("post", ONE_BACKUP, OWNERS),
 }
-SENT = {"search": {"query": {"positives": [{"id": 1}]}}, "make_job": {"kind": "index"}}
+SENT = {
+    "search": {"query": {"positives": [{"id": 1}]}},
+    "make_job": {"kind": "index"},
+    "make_search": {"name": "mine", "query": {"positives": [{"id": 1}]}},
+    # Nothing is said that would change the collection, which other tests read.
+    "add_labels": {"labels": ["cat"]},
+    "answer_doubts": {"label": "cat"},
+    "make_decision": {"verdict": "forget", "images": [999]},
+    "undo_labels": {"action": 0},
+    "propagate_labels": {},
+    "export_list": {"ids": [1]},
+    "restore_from": {},
+}
 
 
 def page_routes():
@@ -105,6 +164,17 @@ def api_operations():
 def test_every_address_has_a_row():
     assert page_routes() == set(ROUTES)
     assert {each.view_func.__name__ for each in api_operations().values()} == set(API_ROUTES)
+
+
+def keep_backup(hosted):
+    """A backup that each person in turn could take along or delete."""
+    facts = {"made": timezone.now(), "n_images": 24, "n_bytes": 1, "checksum": "0" * 64}
+    backup, _ = Backup.objects.get_or_create(
+        pk=uuid.UUID(int=8), defaults={"collection": hosted, "name": "Photos", **facts}
+    )
+    place = backups.place_of(backup.pk)
+    if not place.exists():
+        back_up(hosted.folder, place)
 
 
 def check(response, expected, is_api):
@@ -126,6 +196,8 @@ def test_a_page_is_open_to_whom_it_should_be(name, people, hosted):
     Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
     method, words, expected = ROUTES[name]
     for kind, browser in people:
+        if "backup_id" in words:
+            keep_backup(hosted)
         response = getattr(browser, method)(reverse(name, kwargs=words))
         check(response, expected[kind], is_api=False)
 
@@ -138,6 +210,8 @@ def test_rest_is_open_to_whom_it_should_be(name, people, hosted):
     if name == "images":
         address += "?ids=x"
     for kind, browser in people:
+        if "backup_id" in words:
+            keep_backup(hosted)
         response = getattr(browser, method)(
             address, SENT.get(name), content_type="application/json"
         )

@@ -1,6 +1,7 @@
 """A person at a real browser, offline: every request to another host is refused and counts."""
 
 import re
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,34 @@ def test_all_of_it_works_without_a_mouse(page):
 @pytest.mark.parametrize("place", ["", "?like=1", "i/1/", "details/"])
 def test_nothing_keeps_people_out(page, place, scheme):
     assert serious_faults(page, collection_address(page) + place, scheme) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_people_out_of_backups(page, served, scheme):
+    page.goto(f"{served.home}/backups/")
+    page.get_by_role("button", name="Back up now").click()
+    page.get_by_text("Delete…").first.click()
+    page.get_by_role("button", name="Delete it").first.wait_for()
+    assert serious_faults(page, f"{served.home}/backups/", scheme) == []
+
+
+def test_a_collection_is_verified_and_backed_up_while_one_watches(page, served):
+    details = f"{collection_address(page)}details/"
+    page.goto(details)
+    page.get_by_role("button", name="Verify").click()
+    page.get_by_text("Everything is as it was written").wait_for()
+    page.goto(details)
+    page.get_by_role("button", name="Back up now").click()
+    page.get_by_role("link", name="See the backups").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    with tarfile.open(download.value.path()) as archive:
+        assert any(name.endswith("/backup.json") for name in archive.getnames())
+    page.get_by_text("Restore…").click()
+    page.get_by_label("Name of the new collection").fill("Copy")
+    page.get_by_role("button", name="Restore", exact=True).click()
+    page.get_by_role("link", name="See Copy").click()
+    assert page.locator("h1, summary", has_text="Copy").count() > 0
 
 
 @pytest.mark.parametrize("width", [360, 1920])

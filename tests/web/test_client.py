@@ -51,5 +51,8 @@ def test_without_a_server_or_a_token_it_says_so(monkeypatch):
     monkeypatch.delenv("LOOKALIKE_TOKEN", raising=False)
     with pytest.raises(UsageError, match="token"):
         Client("http://127.0.0.1:9")
-    with Client("http://127.0.0.1:9", "look_x") as client, pytest.raises(EnvironmentFault):
+    with (
+        Client("http://127.0.0.1:9", "look_x", patience=0) as client,
+        pytest.raises(EnvironmentFault),
+    ):
         client.collections()

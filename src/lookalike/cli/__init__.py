@@ -3,6 +3,7 @@
 from lookalike.cli import (
     annotating,
     asking,
+    backups,
     browsing,
     colors,
     duplicates,
@@ -23,6 +24,7 @@ __all__ = [
     "annotating",
     "app",
     "asking",
+    "backups",
     "browsing",
     "colors",
     "duplicates",

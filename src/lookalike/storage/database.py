@@ -117,6 +117,17 @@ class Database:
         with self._lock, translated(path), closing(_connect(path, "mode=rwc")) as copy:
             self._connection.backup(copy)
 
+    def check(self) -> None:
+        """Read the whole file.
+
+        Raises:
+            DamagedCollectionError: If SQLite finds anything wrong.
+        """
+        with self.reading() as connection:
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedCollectionError(f"{self.path} is damaged: {found}; use a backup")
+
     def compact(self) -> None:
         """Give the space of what was deleted back to the disk; not inside a transaction.
 

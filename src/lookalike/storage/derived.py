@@ -71,6 +71,15 @@ def strays(folder: Path) -> list[Path]:
     )
 
 
+def files_of(card: bytes) -> list[str]:
+    """Return the names of the files that the card of an index lists.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    return list(_parsed(card)["files"])
+
+
 def delete_index(folder: Path, descriptor: str) -> None:
     """Delete the index of a descriptor if there is one.
 
@@ -78,6 +87,13 @@ def delete_index(folder: Path, descriptor: str) -> None:
         EnvironmentFault: If that is forbidden.
     """
     _delete_index(folder / f"{descriptor}.json")
+
+
+def length_of(path: Path) -> int:
+    """Return the length of a file; 0 for a folder, and for what a writer has just replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
 
 
 def delete(path: Path) -> None:
@@ -110,7 +126,11 @@ def _wrong_with(card: Path, revision: int | None) -> Iterator[str]:
 
 
 def _read(card: Path) -> Mapping[str, Any]:
-    content = json.loads(card.read_text(encoding="utf-8"))
+    return _parsed(card.read_bytes())
+
+
+def _parsed(card: bytes) -> Mapping[str, Any]:
+    content = json.loads(card)
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
         raise ValueError("it lists no files")
     for name, record in content["files"].items():

@@ -15,7 +15,6 @@ their names (`catalog-2.sqlite`, `model-2`). The manifest says which one holds, 
 that one file replaces all.
 """
 
-import contextlib
 import hashlib
 import json
 import re
@@ -134,11 +133,7 @@ class CollectionFolder:
     @property
     def n_bytes(self) -> int:
         """Length of all files in it."""
-        total = 0
-        for path in self.path.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):  # what a writer has just replaced
-                total += path.stat().st_size if path.is_file() else 0
-        return total
+        return sum(map(derived.length_of, self.path.rglob("*")))
 
     def leftovers(self) -> list[Path]:
         """Return what killed writers left: temporary files, and what no card or manifest names."""

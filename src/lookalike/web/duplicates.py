@@ -1,5 +1,6 @@
 """The groups of near-duplicates that the page Duplicates shows: found by a job, kept, followed."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,13 @@ def follow_indexing(hosted: HostedCollection, collection: Collection) -> None:
     standing = kept_groups(hosted).standing(collection)
     if standing is not None and standing.n_new:
         ask_for_groups(hosted, None)
+
+
+def told(collection: Collection) -> str:
+    """Return in a few characters what was decided: other decisions, other text."""
+    decisions = collection.catalog.duplicates.decisions()
+    said = (sorted(decisions.keeps), sorted(decisions.same), sorted(decisions.different))
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def shown_groups(collection: Collection, groups: Sequence[DuplicateGroup]) -> list[dict[str, Any]]:

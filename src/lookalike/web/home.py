@@ -8,6 +8,7 @@ Collections stay where they are. What lies here can be moved as a whole::
     atlases/         small pictures for maps; derived, may be deleted at any time
     duplicates/      groups of near-duplicates; derived, may be deleted at any time
     created/         collections made in the browser
+    backups/         copies of collections and of the database
     static/          empty, or what `collectstatic` gathered
 """
 
@@ -70,6 +71,11 @@ class ServerHome:
         return self.path / "created"
 
     @property
+    def backups(self) -> Path:
+        """Copies of collections and of the database."""
+        return self.path / "backups"
+
+    @property
     def static(self) -> Path:
         """What `collectstatic` gathered, for a server in front of this one."""
         return self.path / "static"
@@ -81,7 +87,8 @@ class ServerHome:
             EnvironmentFault: If they cannot be made.
         """
         try:
-            for folder in (self.path, self.uploads, self.atlases, self.created, self.static):
+            own = (self.uploads, self.atlases, self.created, self.backups, self.static)
+            for folder in (self.path, *own):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise environment_fault(error, f"{self.path} cannot be used") from error

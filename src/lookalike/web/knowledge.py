@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.collection import Collection
-from lookalike.errors import ImageError
+from lookalike.errors import ImageError, UsageError
 from lookalike.features.palette import palette
 from lookalike.knowing.noting import describe
 from lookalike.storage.records import ImageRecord
@@ -35,12 +35,32 @@ def known_of(collection: Collection, record: ImageRecord) -> dict[str, Any]:
             if (rows := [each for each in told if each["provenance"] == by])
         ],
         "captions": known["captions"],
-        "attributes": [
-            each
-            for each in known["attributes"]
-            if not any(place in each["key"].lower() for place in _PLACES)
-        ],
+        "attributes": [each for each in known["attributes"] if not _tells_place(each["key"])],
     }
+
+
+def said_of(collection: Collection, image_id: int) -> dict[str, Any]:
+    """Return who says what of an image, as plain values.
+
+    Raises:
+        UsageError: If there is no such image.
+    """
+    if image_id >= 2**62:
+        raise UsageError(f"there is no image with id {image_id} in the collection")
+    [known] = describe(collection, [image_id])
+    return {
+        "id": image_id,
+        "labels": [
+            {"label": each["name"], "by": each["by"], "probability": each["probability"]}
+            for each in sorted(known["labels"], key=_by_trust)
+        ],
+        "captions": known["captions"],
+        "attributes": [each for each in known["attributes"] if not _tells_place(each["key"])],
+    }
+
+
+def _tells_place(key: str) -> bool:
+    return any(place in key.lower() for place in _PLACES)
 
 
 def _told(label: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
 from lookalike.search.annotation import Propagation
+from lookalike.search.annotation import undo as take_back
 from lookalike.search.labeling import NextCluster, next_clusters
 from lookalike.search.previewing import AT_LEAST, WordPreview, preview_propagation
 from lookalike.storage.annotations import Action, Statement
+from lookalike.web.models import HostedCollection
+from lookalike.web.writing import writing
 
 EXEMPLARS: Final = 12
 UPCOMING: Final = 5
@@ -98,6 +101,59 @@ def statements(words: Sequence[str], shown: Sequence[int], fits: Sequence[int]) 
     return [Statement(image, word, image in fitting) for image in shown for word in words]
 
 
+def say(
+    hosted: HostedCollection, detail: dict[str, Any], said: Sequence[Statement], once: str = ""
+) -> int:
+    """Store what a person says; return the number of the action.
+
+    Args:
+        hosted: The collection.
+        detail: What is remembered of the action: `labels`, `cluster`, `clusters`, `review`.
+        said: The statements.
+        once: Stands for this very action: what was stored under it is not stored again.
+
+    Raises:
+        UsageError: If nothing is said, or of pictures that are not there.
+        CollectionLockedError: If another process writes.
+    """
+    if not said:
+        raise UsageError("no picture was chosen; choose some")
+    with writing(hosted) as collection:
+        annotations = collection.catalog.knowledge.annotations
+        if once:
+            detail = {**detail, "once": once}
+            for action in annotations.history():
+                if action.detail.get("once") == once:
+                    return action.id
+        return annotations.add("label", detail, said)
+
+
+def ready_to_propagate(collection: Collection, clusters: str) -> str:
+    """Return the clusters that labels are propagated by.
+
+    Raises:
+        UsageError: If nothing was labeled yet, or there are no clusters.
+    """
+    _, chosen = clusterings_of(collection, clusters)
+    if not chosen or not is_begun(collection):
+        raise UsageError("label a cluster first; then that can be said of all others")
+    return chosen
+
+
+def undone(hosted: HostedCollection, action: int | None = None) -> dict[str, Any]:
+    """Take back the last action whole, if it is the one that is meant.
+
+    Raises:
+        UsageError: If nothing was done, or something else was done since.
+        CollectionLockedError: If another process writes.
+    """
+    with writing(hosted) as collection:
+        done = collection.catalog.knowledge.annotations.history()
+        if action is not None and (not done or done[0].id != action):
+            raise UsageError(f"{action} is not the last action, which alone can be taken back")
+        return take_back(collection.catalog)
+
+
 def label_table(collection: Collection) -> list[dict[str, Any]]:
     """Return each label with the images that likely have it, by who says so.
 
@@ -143,6 +199,15 @@ def long_undo(collection: Collection) -> int | None:
     actions = collection.catalog.knowledge.annotations.history()
     propagated = [each.id for each in actions if each.kind == "propagate"]
     return propagated[0] if len(propagated) > 1 and propagated[0] == actions[0].id else None
+
+
+def previews(collection: Collection, clustering: str) -> list[WordPreview]:
+    """Return what propagating would say of which pictures, word by word.
+
+    Raises:
+        UsageError: If nothing was labeled yet, or there are no clusters.
+    """
+    return preview_propagation(collection.catalog, clustering)[1]
 
 
 def previewed(collection: Collection, clustering: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from lookalike.web.home import ServerHome
 from lookalike.web.models import HostedCollection, Job, JobState, User
-from lookalike.web.views.collections import unused_slug
+from lookalike.web.naming import unused_slug
 
 LOCAL_NAME = "owner"
 

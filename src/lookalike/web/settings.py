@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "lookalike.web.middleware.Faults",
     "axes.middleware.AxesMiddleware",
+    "lookalike.web.idempotency.KeptAnswers",
 ]
 
 ROOT_URLCONF = "lookalike.web.urls"

@@ -85,9 +85,13 @@ def decode_upload(data: bytes) -> Pixels:
     return decoded.pixels
 
 
-def keep(user: User, pixels: Pixels) -> UploadedPicture:
-    """Store a picture for a day, for searching with it."""
+def keep(user: User, pixels: Pixels, token: str = "") -> UploadedPicture:
+    """Store a picture for a day, for searching with it; under a token that is there, once."""
+    known = UploadedPicture.objects.filter(pk=token, user=user).first() if token else None
+    if known is not None:
+        return known
     picture = UploadedPicture(user=user, width=pixels.shape[1], height=pixels.shape[0])
+    picture.token = token or picture.token
     # First the picture, on the disk: what has a row can be searched with.
     write_atomically(place_of(picture), encode_webp(pixels, _STORED_QUALITY))
     picture.save(force_insert=True)

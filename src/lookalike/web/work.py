@@ -1,5 +1,6 @@
 """What jobs do, by their kind; a worker calls it, and the pages check here what they ask for."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -8,7 +9,8 @@ from lookalike.errors import UsageError
 from lookalike.progress import Progress
 from lookalike.search import annotation, clusters, maps
 from lookalike.storage.annotations import PROPAGATED
-from lookalike.web import atlases, duplicates
+from lookalike.storage.integrity import verify
+from lookalike.web import atlases, backups, duplicates
 from lookalike.web.models import Job, JobKind
 
 Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
@@ -124,6 +126,30 @@ def _undo(job: Job, progress: Progress) -> dict[str, Any]:
     return {"action": job.options["action"]}
 
 
+def _verify(job: Job, progress: Progress) -> dict[str, Any]:
+    found = verify(job.collection.folder, progress=progress)
+    # Who may see the collection need not know where the server keeps it.
+    folder = f"{job.collection.folder}{os.sep}"
+    with Collection.open(job.collection.folder) as collection:
+        status = collection.status()
+    indexes = [
+        {name: each[name] for name in ("descriptor", "kind", "n", "newer", "measured_recall")}
+        for each in status["indexes"]
+    ]
+    return {
+        "clean": found.is_clean,
+        "problems": [
+            {"kind": each.kind, "detail": each.detail.replace(folder, "")}
+            for each in found.problems
+        ],
+        "checked": dict(found.checked),
+        "leftovers": [each.replace(folder, "") for each in found.leftovers],
+        "indexes": indexes,
+        "bytes": status["bytes"],
+        "bytes_of": status["bytes_of"],
+    }
+
+
 WORK: Final[Mapping[str, Work]] = {
     JobKind.INDEX: _index,
     JobKind.CLUSTERS: _cluster,
@@ -131,4 +157,7 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.PROPAGATE: _propagate,
     JobKind.UNDO: _undo,
     JobKind.DUPLICATES: _find_duplicates,
+    JobKind.VERIFY: _verify,
+    JobKind.BACKUP: backups.make,
+    JobKind.RESTORE: backups.restore,
 }

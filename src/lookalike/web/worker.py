@@ -32,8 +32,8 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
 )
 from lookalike.failpoints import failpoint  # noqa: E402
 from lookalike.progress import Progress, Task  # noqa: E402
-from lookalike.web import atlases, uploads  # noqa: E402
-from lookalike.web.models import Job, JobState, Wish  # noqa: E402
+from lookalike.web import atlases, backups, uploads  # noqa: E402
+from lookalike.web.models import Job, JobState, KeptAnswer, Wish  # noqa: E402
 from lookalike.web.models.jobs import LEASE_SECONDS  # noqa: E402
 from lookalike.web.work import WORK  # noqa: E402
 
@@ -149,6 +149,14 @@ def run_job(job: Job) -> None:
         job.end(JobState.DONE)
 
 
+def clean() -> None:
+    """Delete what is kept for a time only, once that is over."""
+    uploads.delete_expired()
+    atlases.delete_old()
+    KeptAnswer.delete_old()
+    backups.delete_strays()
+
+
 def serve(stop: threading.Event, parent: int) -> None:
     """Take jobs until told to stop, or until `parent`, which started this process, is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -157,8 +165,7 @@ def serve(stop: threading.Event, parent: int) -> None:
         close_old_connections()
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
-            uploads.delete_expired()
-            atlases.delete_old()
+            clean()
         job = Job.take(name)
         if job is None:
             stop.wait(IDLE_SECONDS)

@@ -32,6 +32,7 @@ class SearchIn(Schema):
 
     query: dict[str, Any] = Field(examples=[{"positives": [{"id": 17}], "weights": {"content": 1}}])
     k: int = Field(10, ge=1, le=MOST_HITS)
+    cursor: str = Field("", description="Of the hits before; 409 if the collection has changed.")
 
 
 class Hit(Schema):
@@ -52,6 +53,7 @@ class Found(Schema):
     probed_clusters: int
     exact: bool
     revision: int = Field(description="State of the collection that was searched.")
+    cursor: str = Field("", description="Leads to the next hits; empty at the end.")
 
 
 class ImageOut(Schema):
@@ -65,12 +67,6 @@ class ImageOut(Schema):
     format: str
     paths: list[str]
     labels: dict[str, float]
-
-
-class JobIn(Schema):
-    """Long work to be done."""
-
-    kind: str = "index"
 
 
 class JobOut(Schema):

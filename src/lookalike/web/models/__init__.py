@@ -1,7 +1,9 @@
 """What the server remembers beside the collections: people, who may see what, jobs, searches."""
 
 from lookalike.web.models.accounts import ApiToken, User, WelcomeLink
+from lookalike.web.models.answers import KeptAnswer
 from lookalike.web.models.audit import AuditEntry
+from lookalike.web.models.backups import Backup
 from lookalike.web.models.collections import HostedCollection, Membership, Role
 from lookalike.web.models.jobs import Job, JobKind, JobState, Wish
 from lookalike.web.models.pictures import UploadedPicture
@@ -10,10 +12,12 @@ from lookalike.web.models.searches import SavedSearch
 __all__ = [
     "ApiToken",
     "AuditEntry",
+    "Backup",
     "HostedCollection",
     "Job",
     "JobKind",
     "JobState",
+    "KeptAnswer",
     "Membership",
     "Role",
     "SavedSearch",

@@ -24,6 +24,9 @@ class JobKind(models.TextChoices):
     PROPAGATE = "propagate"
     UNDO = "undo"
     DUPLICATES = "duplicates"
+    VERIFY = "verify"
+    BACKUP = "backup"
+    RESTORE = "restore"
 
 
 class JobState(models.TextChoices):

@@ -68,6 +68,17 @@ def bytes_in_words(n: int) -> str:
 
 
 @register.filter
+def spaced(name: str) -> str:
+    """Return a name of a program as people write it.
+
+    Example:
+        >>> spaced("index_files")
+        'index files'
+    """
+    return name.replace("_", " ")
+
+
+@register.filter
 def as_filter(label: str) -> str:
     """Return the filter that finds the pictures of a label.
 

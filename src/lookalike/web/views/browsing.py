@@ -14,9 +14,10 @@ from lookalike.collection import Collection
 from lookalike.errors import UsageError
 from lookalike.images.scanning import display_path
 from lookalike.search import clusters as found
-from lookalike.search.subjects import Facet, Taxonomy, count_facets, pictures_of, taxonomy_of
+from lookalike.search.subjects import Facet, Taxonomy, count_facets, pictures_of
 from lookalike.web import atlases, queueing
 from lookalike.web.access import person, with_collection
+from lookalike.web.browsing import whole_tree
 from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.models import AuditEntry, HostedCollection, JobKind, Role
 from lookalike.web.work import grouping_options
@@ -83,7 +84,7 @@ def subjects(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase
     if not hosted.exists:
         return redirect("search", slug=hosted.slug)
     collection = open_collections.get(hosted)
-    tree = _whole_tree(collection)
+    tree = whole_tree(collection)
     subject = request.GET.get("subject") or None
     facets, total = count_facets(collection.catalog, tree, subject)
     paging = _paging(request, total)
@@ -203,17 +204,6 @@ def _subject_card(collection: Collection, tree: Taxonomy, facet: Facet) -> dict[
         "n_children": facet.n_children,
         "nearest": _pictures(collection, tree, facet.name, 0, N_MONTAGE // 2),
     }
-
-
-def _whole_tree(collection: Collection) -> Taxonomy:
-    """Return the tree of subjects, with labels that it does not know at its top."""
-    tree = taxonomy_of(collection.catalog)
-    others = [
-        label
-        for label in collection.catalog.knowledge.subjects.labels()
-        if label not in tree.parents
-    ]
-    return Taxonomy((*tree.nodes, *((label, None) for label in others)))
 
 
 def _pictures(

@@ -1,7 +1,8 @@
 """The collections of a server: making them, filling them, and who may see them."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -9,13 +10,31 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.web.access import person, with_collection
 from lookalike.web.galleries import open_collections
 from lookalike.web.home import ServerHome, allowed_roots
-from lookalike.web.models import AuditEntry, HostedCollection, Job, Membership, Role, User
+from lookalike.web.models import (
+    AuditEntry,
+    Backup,
+    HostedCollection,
+    Job,
+    JobKind,
+    JobState,
+    Membership,
+    Role,
+    User,
+)
+from lookalike.web.models.jobs import OVER
+from lookalike.web.naming import unused_slug
+
+_PARTS: Final = {
+    "catalog": "Catalog",
+    "model": "Model",
+    "indexes": "Indexes",
+    "thumbnails": "Small pictures",
+}
 
 
 class NewCollection(forms.Form):
@@ -28,14 +47,6 @@ class NewCollection(forms.Form):
         super().__init__(*args, **words)
         choices = [(str(root), str(root)) for root in allowed_roots()]
         self.fields["source"].choices = choices  # type: ignore[attr-defined]
-
-
-def unused_slug(title: str) -> str:
-    """Return a name for addresses that no collection has yet."""
-    stem = slugify(title)[:50] or "collection"
-    taken = set(HostedCollection.objects.values_list("slug", flat=True))
-    numbered = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
-    return next(slug for slug in numbered if slug not in taken)
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,6 +91,8 @@ def details(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
     content = {
         "collection": hosted,
         "status": status,
+        "room": _room(status["bytes_of"]) if status else (),
+        **_keeping(hosted),
         "jobs": hosted.jobs.all()[:20],
         "roots": [str(root) for root in allowed_roots()],
         "members": hosted.memberships.select_related("user"),
@@ -89,6 +102,26 @@ def details(request: HttpRequest, hosted: HostedCollection) -> HttpResponse:
         "Role": Role,
     }
     return render(request, "web/details.html", content)
+
+
+def _room(parts: Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """Return name, percents and bytes of each part of a collection."""
+    total = max(1, sum(parts.values()))
+    return [(_PARTS.get(name, name), round(100 * n / total), n) for name, n in parts.items()]
+
+
+def _keeping(hosted: HostedCollection) -> dict[str, Any]:
+    """Return when it was verified, which backups there are, and what of that is at work."""
+
+    def at_work(kind: JobKind) -> Job | None:
+        return hosted.jobs.filter(kind=kind).exclude(state__in=OVER).first()
+
+    return {
+        "verified": hosted.jobs.filter(kind=JobKind.VERIFY, state=JobState.DONE).first(),
+        "verifying": at_work(JobKind.VERIFY),
+        "backups": Backup.objects.filter(collection=hosted),
+        "backing_up": at_work(JobKind.BACKUP),
+    }
 
 
 @require_POST

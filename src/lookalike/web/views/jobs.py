@@ -8,7 +8,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from lookalike.web.access import place, with_collection
-from lookalike.web.models import AuditEntry, HostedCollection, Job, JobState, Role, Wish
+from lookalike.web.models import AuditEntry, HostedCollection, Job, Role
+from lookalike.web.steering import ACTIONS
+from lookalike.web.steering import steer as settle
 
 STOP_POLLING = 286
 """What htmx takes as the end of its asking again."""
@@ -45,15 +47,8 @@ def steer(
 ) -> HttpResponseBase:
     """Pause, resume or cancel a job."""
     found = _job(hosted, job_id)
-    mine = Job.objects.filter(pk=found.pk)
-    if action == "resume":
-        mine.filter(state=JobState.PAUSED).update(state=JobState.QUEUED, wish=Wish.NONE)
-    elif action in (Wish.PAUSE, Wish.CANCEL):
-        ended = JobState.PAUSED if action == Wish.PAUSE else JobState.CANCELLED
-        # What no worker has taken yet is settled at once; a worker sees the wish within a second.
-        if not mine.filter(state__in=[JobState.QUEUED, JobState.PAUSED]).update(state=ended):
-            mine.filter(state=JobState.RUNNING).update(wish=action)
-    else:
+    if action not in ACTIONS:
         raise Http404("there is no such action")
+    settle(found, action)
     AuditEntry.write(request, f"job {action}", f"{hosted.slug} {found.pk}")
     return redirect("job", slug=hosted.slug, job_id=job_id)

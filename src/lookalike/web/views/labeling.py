@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.errors import UsageError
-from lookalike.search.annotation import undo as take_back
 from lookalike.storage.annotations import Statement
 from lookalike.web import labels, queueing
 from lookalike.web.access import person, place, with_collection
@@ -18,7 +17,7 @@ from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.given_numbers import ids_of, whole
 from lookalike.web.models import HostedCollection, JobKind, Role
 from lookalike.web.work import grouping_options
-from lookalike.web.writing import note, when_free, writing
+from lookalike.web.writing import note, when_free
 
 _OF_LABELS: Final = (JobKind.PROPAGATE, JobKind.UNDO)
 _AT_WORK: Final = "Labels are being worked on; that is possible again in a moment."
@@ -64,10 +63,7 @@ def label_pictures(request: HttpRequest, hosted: HostedCollection) -> HttpRespon
             "cluster": whole(sent["cluster"]) if "cluster" in sent else None,
             "clusters": sent.get("clusters", ""),
         }
-        if not said:
-            raise UsageError("no picture was chosen; choose some")
-        with writing(hosted) as collection:
-            collection.catalog.knowledge.annotations.add("label", detail, said)
+        labels.say(hosted, detail, said)
     except UsageError as error:
         messages.error(request, str(error))
     else:
@@ -116,10 +112,11 @@ def label_propagate(request: HttpRequest, hosted: HostedCollection) -> HttpRespo
     """Ask for every picture to be given the probability of every label."""
     if not hosted.exists:
         return redirect("label", slug=hosted.slug)
-    collection = open_collections.get(hosted)
-    _, chosen = labels.clusterings_of(collection, request.POST.get("clusters", ""))
-    if not chosen or not labels.is_begun(collection):
-        messages.error(request, "Label a cluster first; then that can be said of all others.")
+    asked = request.POST.get("clusters", "")
+    try:
+        chosen = labels.ready_to_propagate(open_collections.get(hosted), asked)
+    except UsageError as error:
+        messages.error(request, str(error))
         return redirect("label", slug=hosted.slug)
     options = {"clusters": chosen}
     others = [JobKind.UNDO]
@@ -164,8 +161,7 @@ def _reviewed(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBas
         raise UsageError("the answer is yes or no; press one of the buttons")
     said = [Statement(image, word, answer == "yes") for image in ids_of(sent.getlist("id"))]
     detail = {"labels": [word], "cluster": None, "clusters": "", "review": True}
-    with writing(hosted) as collection:
-        collection.catalog.knowledge.annotations.add("label", detail, said)
+    labels.say(hosted, detail, said)
     note(request, hosted, "reviewed", f"{word}: {answer} of {', '.join(sent.getlist('id'))}")
     query = urlencode({"word": sent.get("word", ""), "at": whole(sent.get("at", ""))})
     return redirect(f"{reverse('label_review', args=[hosted.slug])}?{query}")
@@ -189,8 +185,7 @@ def label_undo(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBa
 
 def _take_back(request: HttpRequest, hosted: HostedCollection) -> None:
     try:
-        with writing(hosted) as collection:
-            undone = take_back(collection.catalog)
+        undone = labels.undone(hosted)
     except UsageError as error:
         messages.error(request, str(error))
     else:

@@ -1,0 +1,129 @@
+"""Whether a collection is sound, and copies of it; for staff also copies of the server's data."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.web import backups
+from lookalike.web.access import person, staff_only, with_collection
+from lookalike.web.models import AuditEntry, Backup, HostedCollection, JobKind, Role
+from lookalike.web.steering import ask
+from lookalike.web.writing import note
+
+
+@require_POST
+@with_collection(Role.EDITOR)
+def verify(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Ask for the collection to be read whole and compared with its checksums."""
+    return _asked(request, hosted, JobKind.VERIFY)
+
+
+@require_POST
+@with_collection(Role.OWNER)
+def make(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
+    """Ask for a backup."""
+    return _asked(request, hosted, JobKind.BACKUP)
+
+
+@require_GET
+@with_collection(Role.OWNER)
+def take_along(request: HttpRequest, hosted: HostedCollection, backup_id: UUID) -> HttpResponseBase:
+    """Give a backup as a tar file, made while it is sent."""
+    found = _backup(hosted, backup_id)
+    note(request, hosted, "backup taken along", str(backup_id))
+    return backups.sent(found)
+
+
+@require_POST
+@with_collection(Role.OWNER)
+def delete(request: HttpRequest, hosted: HostedCollection, backup_id: UUID) -> HttpResponseBase:
+    """Delete a backup for good."""
+    found = _backup(hosted, backup_id)
+    backups.delete(found)
+    note(request, hosted, "backup deleted", str(backup_id))
+    messages.success(request, f"The backup of {found.made:%Y-%m-%d %H:%M} is deleted.")
+    return redirect("details", slug=hosted.slug)
+
+
+@require_POST
+@with_collection(Role.OWNER)
+def restore(request: HttpRequest, hosted: HostedCollection, backup_id: UUID) -> HttpResponseBase:
+    """Ask for a new collection of a backup; this one stays as it is."""
+    try:
+        options = backups.restoring_options(
+            _backup(hosted, backup_id), request.POST.get("title", "")
+        )
+    except UsageError as error:
+        messages.error(request, str(error))
+        return redirect("details", slug=hosted.slug)
+    job = ask(hosted, person(request), JobKind.RESTORE, options)
+    note(request, hosted, "restoring asked", options["title"])
+    return redirect("job", slug=hosted.slug, job_id=job.pk)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_only
+def server(request: HttpRequest) -> HttpResponseBase:
+    """List all backups, with those of the server's own data; make one of these."""
+    if request.method == "POST":
+        try:
+            made = backups.back_up_server(person(request))
+        except LookalikeError as error:
+            messages.error(request, str(error))
+        else:
+            AuditEntry.write(request, "server backed up", str(made.pk))
+            messages.success(request, "This server is backed up.")
+        return redirect("server_backups")
+    found = Backup.objects.select_related("collection")
+    content = {
+        "of_server": [each for each in found if each.is_of_server],
+        "of_collections": [each for each in found if not each.is_of_server],
+    }
+    return render(request, "web/server_backups.html", content)
+
+
+@require_GET
+@staff_only
+def take_any(request: HttpRequest, backup_id: UUID) -> HttpResponseBase:
+    """Give any backup as a tar file."""
+    found = _any(backup_id)
+    AuditEntry.write(request, "backup taken along", str(backup_id))
+    return backups.sent(found)
+
+
+@require_POST
+@staff_only
+def delete_any(request: HttpRequest, backup_id: UUID) -> HttpResponse:
+    """Delete any backup for good."""
+    found = _any(backup_id)
+    backups.delete(found)
+    AuditEntry.write(request, "backup deleted", str(backup_id))
+    messages.success(request, f"The backup of {found.name} is deleted.")
+    return redirect("server_backups")
+
+
+def _asked(request: HttpRequest, hosted: HostedCollection, kind: JobKind) -> HttpResponseBase:
+    if not hosted.exists:
+        messages.error(request, "Nothing has been indexed yet.")
+        return redirect("details", slug=hosted.slug)
+    job = ask(hosted, person(request), kind, {})
+    note(request, hosted, f"{kind} asked", str(job.pk))
+    return redirect("job", slug=hosted.slug, job_id=job.pk)
+
+
+def _backup(hosted: HostedCollection, backup_id: UUID) -> Backup:
+    found = Backup.objects.filter(collection=hosted, pk=backup_id).first()
+    if found is None:
+        raise Http404("there is no such backup")
+    return found
+
+
+def _any(backup_id: UUID) -> Backup:
+    found = Backup.objects.filter(pk=backup_id).first()
+    if found is None:
+        raise Http404("there is no such backup")
+    return found

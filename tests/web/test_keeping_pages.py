@@ -1,0 +1,172 @@
+"""Whether a collection is sound, and its backups, as people see them."""
+
+import io
+import os
+import shutil
+import tarfile
+import time
+
+import pytest
+from django.urls import reverse
+
+from lookalike import Collection
+from lookalike.storage.backups import check_backup
+from lookalike.web import backups, worker
+from lookalike.web.home import ServerHome
+from lookalike.web.models import AuditEntry, Backup, HostedCollection, Job, JobState, Membership
+from tests.killing import failpoints_of, kill_at
+from tests.web.conftest import N
+
+
+@pytest.fixture
+def own(gallery, hosted, tmp_path):
+    """The hosted collection, which a test may damage."""
+    hosted.path = str(shutil.copytree(gallery, tmp_path / "own.lookalike"))
+    hosted.save()
+    return hosted
+
+
+def do(browser, name, follow=True, **words):
+    """Ask for something and do what was asked."""
+    sent = words.pop("sent", {})
+    response = browser.post(reverse(name, args=["photos", *words.values()]), sent)
+    job = Job.take("one")
+    if job is not None:
+        worker.run_job(job)
+        job.refresh_from_db()
+    return job or response
+
+
+def details(browser):
+    return browser.get(reverse("details", args=["photos"])).content.decode()
+
+
+def test_a_verification_tells_what_it_found_by_name(people, own):
+    assert "Nobody has looked yet" in details(people.editor)
+    job = do(people.editor, "verify")
+    assert (job.state, job.report["clean"]) == (JobState.DONE, True)
+    assert f"{N} pictures" in details(people.editor)
+    [rows] = (own.folder / "index").glob("layout-*.rows.npy")
+    rows.unlink()
+    job = do(people.editor, "verify")
+    page = details(people.editor)
+    assert "Not sound: 1 finding" in page
+    assert f"index/layout.json: its file {rows.name} is missing" in page
+    watched = people.viewer.get(reverse("job", args=["photos", job.pk])).content.decode()
+    assert rows.name in watched
+    assert str(own.folder) not in watched
+
+
+def test_a_backup_is_listed_with_date_size_and_checksum_for_owners(people, own):
+    job = do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    assert check_backup(backups.place_of(kept.pk)).checksum == kept.checksum
+    assert kept.pk == job.pk
+    page = details(people.owner)
+    assert kept.checksum in page
+    assert f"{kept.made:%Y-%m-%d %H:%M}" in page
+    assert "Back up now" not in details(people.editor)
+    assert kept.checksum not in details(people.editor)
+
+
+def test_a_backup_is_downloaded_whole(people, own):
+    do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    response = people.owner.get(reverse("backup_file", args=["photos", kept.pk]))
+    data = b"".join(response.streaming_content)
+    assert len(data) == int(response.headers["Content-Length"])
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = archive.getnames()
+        manifest = archive.extractfile(next(each for each in names if "collection.json" in each))
+        assert manifest.read() == (own.folder / "collection.json").read_bytes()
+    assert len({name.partition("/")[0] for name in names}) == 1
+    assert AuditEntry.objects.filter(what="backup taken along").exists()
+
+
+def test_a_backup_becomes_a_new_collection_of_whoever_restored_it(people, own):
+    do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    job = do(people.owner, "restore_backup", backup=kept.pk, sent={"title": "Once more"})
+    made = HostedCollection.objects.get(title="Once more")
+    assert job.report == {"name": made.slug, "title": "Once more", "images": N}
+    assert [each.user.username for each in Membership.objects.filter(collection=made)] == ["owner"]
+    assert people.editor.get(reverse("search", args=[made.slug])).status_code == 404
+    with Collection.open(made.folder) as found, Collection.open(own.folder) as before:
+        assert found.search(3).scores.tolist() == before.search(3).scores.tolist()
+    Job.objects.filter(pk=job.pk).update(state=JobState.QUEUED)  # done again after a kill
+    worker.run_job(Job.take("two"))
+    assert HostedCollection.objects.filter(title="Once more").count() == 1
+
+
+def test_a_damaged_backup_is_told_and_makes_nothing(people, own):
+    do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    (backups.place_of(kept.pk) / "catalog.sqlite").write_bytes(b"no")
+    job = do(people.owner, "restore_backup", backup=kept.pk, sent={"title": "Broken"})
+    assert job.state == JobState.FAILED
+    assert "catalog.sqlite is not as it was written" in job.error
+    assert not HostedCollection.objects.filter(title="Broken").exists()
+
+
+def test_a_deleted_backup_is_gone(people, own):
+    do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    do(people.owner, "delete_backup", backup=kept.pk)
+    assert not Backup.objects.exists()
+    assert not backups.place_of(kept.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)  # SQLite copies no file that is being changed
+def test_staff_see_all_backups_and_copy_the_server(people, own):
+    do(people.owner, "make_backup")
+    assert people.staff.post(reverse("server_backups")).status_code == 302
+    of_server = Backup.objects.get(is_of_server=True)
+    check_backup(backups.place_of(of_server.pk))
+    page = people.staff.get(reverse("server_backups")).content.decode()
+    assert all(each.checksum in page for each in Backup.objects.all())
+    response = people.staff.get(reverse("any_backup_file", args=[of_server.pk]))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(response.streaming_content))) as archive:
+        assert any(name.endswith("server.sqlite") for name in archive.getnames())
+    assert of_server.checksum not in details(people.owner)
+    assert (
+        people.owner.get(reverse("backup_file", args=["photos", of_server.pk])).status_code == 404
+    )
+    people.staff.post(reverse("delete_any_backup", args=[of_server.pk]))
+    assert not backups.place_of(of_server.pk).exists()
+
+
+def test_a_killed_backup_is_made_once_when_the_job_is_taken_again(people, own, tmp_path):
+    job = Job.objects.create(collection=own, kind="backup")
+
+    def back_up():
+        backups.copies.back_up(own.folder, backups.place_of(job.pk))
+
+    passed = [each for each in failpoints_of(back_up, tmp_path / "log") if "storage." in each]
+    for name in (passed[3], passed[-2], passed[-1]):
+        shutil.rmtree(backups.place_of(job.pk), ignore_errors=True)
+        Backup.objects.all().delete()
+        kill_at(name, back_up)
+        assert not Backup.objects.exists()
+        Job.objects.update(state=JobState.QUEUED)
+        worker.run_job(Job.take("one"))
+        assert Job.objects.get().state == JobState.DONE
+        kept = Backup.objects.get()
+        assert check_backup(backups.place_of(kept.pk)).checksum == kept.checksum
+
+
+def test_folders_that_nobody_knows_of_are_deleted_after_a_day(people, own):
+    do(people.owner, "make_backup")
+    kept = Backup.objects.get()
+    folder = ServerHome.from_environment().backups
+    waiting = Job.objects.create(collection=own, kind="backup")
+    strays = [folder / "stray", folder / ".other.partial"]
+    stay = [folder / str(kept.pk), folder / f".{waiting.pk}.partial", folder / "fresh"]
+    for path in (*strays, *stay):
+        path.mkdir(exist_ok=True)
+    day_ago = time.time() - 90_000
+    for path in (*strays, *stay[:-1]):
+        os.utime(path, (day_ago, day_ago))
+    worker.clean()
+    assert not any(path.exists() for path in strays)
+    assert all(path.exists() for path in stay)
+    shutil.rmtree(folder)
