@@ -7,10 +7,18 @@ import pytest
 from lookalike import Collection, compare, judge, open_dataset
 from lookalike.arrays import NO_ID
 from lookalike.errors import DatasetError, UsageError
+from lookalike.evaluation.by_label import by_label
 from lookalike.evaluation.protocol import evaluate
 from lookalike.evaluation.rankings import Measure
 from lookalike.evaluation.truth import ground_truth
-from lookalike.judging import CollectionSystem, ids_by_hash, same_pictures
+from lookalike.judging import (
+    CollectionSystem,
+    ids_by_hash,
+    judge_by,
+    same_pictures,
+    truth_of_labels,
+)
+from lookalike.storage.annotations import Statement
 from tests.small_sets import write_masks, write_pictures
 from tests.tiny_model import CLASSES, write_tiny_model
 
@@ -232,3 +240,48 @@ def test_labels_of_class_folders_are_judged_too(tmp_path, model):
         evaluation = judge(photos, open_dataset(tmp_path / "classes"), n_clusters=3)
     assert "layout_miou_at_k" not in evaluation.to_json()
     assert evaluation.estimates[MAP].mean > 0.8
+
+
+@pytest.fixture
+def labeled(tmp_path, model, outfits):
+    """A collection with the labels of its data set, of which a person took one away."""
+    with collect(tmp_path / "own.lookalike", model, outfits) as made:
+        said = [Statement(1, "green", True), Statement(1, "red", False), Statement(2, "new", True)]
+        made.catalog.knowledge.annotations.add("label", {}, said)
+        yield made
+
+
+def test_given_labels_are_a_truth_and_a_person_counts_before_a_data_set(labeled):
+    truth = truth_of_labels(labeled)
+    assert truth.classes == ("blue", "green", "new", "red")
+    assert (len(truth), truth.n_unknown, truth.label_maps) == (N, N, None)  # masks are indexed, too
+    named = [{truth.classes[c] for c in np.flatnonzero(row)} for row in truth.labels[:3]]
+    assert named == [{"green"}, {"green", "new"}, {"blue"}]
+
+
+def test_what_a_model_predicts_is_no_truth(photos):
+    assert photos.images([1])[0].labels  # predicted ones
+    with pytest.raises(DatasetError, match="was given a label"):
+        truth_of_labels(photos)
+
+
+def test_labels_that_do_not_count_make_nothing_relevant(labeled):
+    truth = truth_of_labels(labeled, without=["blue"])
+    shared = truth.shared_labels(np.array([2]))
+    assert shared.sum() == 0
+    with pytest.raises(UsageError, match="'sky'"):
+        truth_of_labels(labeled, without=["sky"])
+    with pytest.raises(UsageError, match="none is left"):
+        truth_of_labels(labeled, without=truth.classes)
+
+
+def test_figures_of_a_label_are_means_over_the_queries_that_show_it(labeled):
+    truth = truth_of_labels(labeled)
+    found = judge_by(labeled, truth, at=(1, 5))
+    for each in by_label(found, truth):
+        column = truth.classes.index(each.label)
+        shows = truth.labels[truth.positions(found.query_ids), column]
+        assert each.n_pictures == truth.labels[:, column].sum()
+        assert each.average_precision == pytest.approx(found.values[MAP][shows].mean())
+        at_five = found.values[Measure("precision_at_k", 5)]
+        assert each.precision == pytest.approx(at_five[shows].mean())

@@ -12,7 +12,8 @@ from numpy import ndarray
 from lookalike.arrays import NO_ID, Ids
 from lookalike.collection import Collection
 from lookalike.datasets import Dataset
-from lookalike.errors import DatasetError
+from lookalike.datasets.base import palette
+from lookalike.errors import DatasetError, UsageError
 from lookalike.evaluation.measurements import Evaluation
 from lookalike.evaluation.protocol import evaluate
 from lookalike.evaluation.report import write_report
@@ -128,10 +129,103 @@ def judge(
             another.
         UsageError: If an option makes no sense.
     """
+    truth = truth_of_dataset(collection, dataset, without=without, progress=progress)
+    evaluation = judge_by(
+        collection,
+        truth,
+        n_queries=n_queries,
+        at=at,
+        weights=weights,
+        n_clusters=n_clusters,
+        seed=seed,
+        progress=progress,
+    )
+    if report is not None:
+        _report(collection, evaluation, truth, dataset.name, report)
+    return evaluation
+
+
+def truth_of_dataset(
+    collection: Collection,
+    dataset: Dataset,
+    *,
+    without: AnyOf[str] = (),
+    progress: Progress = SILENT,
+) -> GroundTruth:
+    """Return what a data set says of the pictures that a collection holds, found by content.
+
+    Raises:
+        DatasetError: If the collection holds none of them.
+        UsageError: If `without` names an unknown class or leaves none.
+    """
     known = ids_by_hash(collection, dataset)
     truth = ground_truth(dataset, known, without=without, progress=progress)
-    truth = replace(truth, n_unknown=len(collection) - len(truth.ids))
-    evaluation = evaluate(
+    return replace(truth, n_unknown=len(collection) - len(truth.ids))
+
+
+def truth_of_labels(collection: Collection, *, without: AnyOf[str] = ()) -> GroundTruth:
+    """Return what the labels that were given to a collection's own pictures say of them.
+
+    Labels of data sets and persons count; what a model predicts, or follows from other labels, does
+    not: a model must not be judged by itself. Pictures without any such label are unknown.
+
+    Args:
+        collection: The collection.
+        without: Labels that shall not make pictures relevant to each other.
+
+    Raises:
+        DatasetError: If no picture has a label.
+        UsageError: If `without` names a label that no picture has, or leaves none.
+    """
+    given = collection.catalog.knowledge.annotations.given()
+    if not given:
+        raise DatasetError(
+            f"no picture of {collection.path.name} was given a label; label some, or judge it by a "
+            "labeled data set"
+        )
+    classes = tuple(sorted({label for _, label in given}))
+    unknown = sorted(set(without) - set(classes))
+    if unknown or set(without) == set(classes):
+        raise UsageError(
+            f"no picture has the label {unknown[0]!r}; leave it out"
+            if unknown
+            else "without these labels none is left to be relevant; leave out fewer"
+        )
+    ids = np.unique(np.array([image_id for image_id, _ in given], np.int64))
+    column = {label: n for n, label in enumerate(classes)}
+    labels = np.zeros((len(ids), len(classes)), bool)
+    rows = np.searchsorted(ids, [image_id for image_id, _ in given])
+    labels[rows, [column[label] for _, label in given]] = True
+    return GroundTruth(
+        ids=ids,
+        labels=labels,
+        label_maps=None,
+        classes=classes,
+        relevant_classes=frozenset(column[label] for label in classes if label not in without),
+        palette=palette(len(classes)),
+        names=tuple(str(image_id) for image_id in ids),
+        n_unknown=len(collection) - len(ids),
+    )
+
+
+def judge_by(
+    collection: Collection,
+    truth: GroundTruth,
+    *,
+    n_queries: int | None = None,
+    at: Sequence[int] = (2, 5, 8, 10),
+    weights: Mapping[str, float] | None = None,
+    n_clusters: int = 20,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Measure how well a collection answers by what is known of its pictures; see `judge`.
+
+    Raises:
+        DatasetError: If no picture is relevant to another.
+        UsageError: If an option makes no sense.
+    """
+    return evaluate(
         CollectionSystem(collection, weights),
         truth,
         n_queries=n_queries,
@@ -142,9 +236,6 @@ def judge(
         ),
         progress=progress,
     )
-    if report is not None:
-        _report(collection, evaluation, truth, dataset.name, report)
-    return evaluation
 
 
 def _report(

@@ -1,6 +1,7 @@
 """Groups that are kept, against groups that are looked for anew each time."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_decisions_are_followed_as_if_everything_were_searched_again(collection,
     kept.search(collection)
     rng, ids = np.random.default_rng(3), collection.catalog.ids()
     grouped = [image for group in kept.groups() for image in group.ids]
-    for verdict in ("different", "keep", "same", "same", "forget") * 3:
+    for verdict in ("different", "keep", "same", "same", "forget") * 2:
         chosen = rng.choice(grouped if verdict != "same" else ids, 2, replace=False)
         decide(collection, verdict, chosen.tolist())
         kept.standing(collection)
@@ -138,3 +139,24 @@ def test_what_was_kept_of_another_collection_or_is_damaged_does_not_count(
     assert torn.standing(collection) is None
     torn.search(collection)
     assert torn.groups() == find_duplicates(collection, LOOSE)
+
+
+def test_any_number_may_look_while_decisions_are_made(collection, kept, tmp_path):
+    kept.search(collection)
+    grouped = [group.ids[:2] for group in kept.groups()]
+    others = [kept, KeptDuplicates(tmp_path / "kept" / "1.sqlite", LOOSE)]
+
+    def look(number):
+        with Collection.open(collection.path) as opened:
+            for _ in range(12):
+                assert others[number % 2].standing(opened) is not None
+                others[number % 2].groups(0, 5)
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look, number) for number in range(4)]
+        for verdict, pair in zip(["different", "keep"] * 3, grouped, strict=False):
+            decide(collection, verdict, list(pair))
+        for each in looking:
+            each.result()
+    kept.standing(collection)
+    assert kept.groups() == find_duplicates(collection, LOOSE)

@@ -7,13 +7,13 @@ import torch
 from toy_pictures import ToyDataset, boxes, draw_boxes, labeled, paint, single_boxes
 
 from lookalike.datasets.label_maps import shrink_label_maps
+from lookalike.datasets.splits import split_positions
 from lookalike.errors import DatasetError
 from lookalike.learning.pictures import (
     Pictures,
     blocks,
     fingerprint,
     load_pictures,
-    split_positions,
 )
 from lookalike.progress import SILENT
 

@@ -153,3 +153,18 @@ def serious_faults(page, address, scheme):
 def collection_address(page):
     """The address of the collection that a page shows."""
     return re.match(r"http://[^/]+/c/[^/]+/", page.url)[0]
+
+
+def check_for_everybody(page):
+    """Nothing serious in light or dark, and nothing wider than a phone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page).response["violations"]
+        serious = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.complaints[:] = [each for each in page.complaints if "axe" not in each]

@@ -3,12 +3,14 @@
     lookalike serve scenes.lookalike --no-browser     (prints a link)
     python -m tests.web.screenshots LINK docs/images
 
-The collection is one of generated scenes, indexed with a model learned on scenes.
+The collection is one of generated scenes, indexed with a model learned on scenes. A model was
+learned in the browser, and two evaluations were made.
 """
 
 import io
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -54,6 +56,23 @@ def hits(page: Page, home: str, folder: Path) -> None:
     save(page, folder / "web-hits.webp")
 
 
+def learn(page: Page, home: str, folder: Path) -> None:
+    page.goto(urljoin(home, "/learn/"))
+    page.locator("tr:has(.state.done) a").first.click()
+    page.locator(".plot svg").first.hover()
+    save(page, folder / "web-learn.webp")
+
+
+def evaluate(page: Page, home: str, folder: Path) -> None:
+    page.goto(f"{home}evaluate/")
+    page.locator("table a").first.click()
+    page.get_by_label("Beside").select_option(index=1)
+    page.get_by_role("button", name="Compare").click()
+    page.locator(".plot svg").first.scroll_into_view_if_needed()
+    page.locator(".plot svg").first.hover()
+    save(page, folder / "web-evaluate.webp")
+
+
 def main() -> None:
     link, folder = sys.argv[1], Path(sys.argv[2])
     with sync_playwright() as playwright:
@@ -61,7 +80,7 @@ def main() -> None:
         page = browser.new_page(viewport=SIZE)
         page.goto(link)
         home = page.url
-        for picture in (layout, colors, hits):
+        for picture in (layout, colors, hits, learn, evaluate):
             picture(page, home, folder)
         browser.close()
 

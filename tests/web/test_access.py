@@ -7,9 +7,10 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from lookalike.storage.backups import back_up
-from lookalike.web import backups
+from lookalike.web import backups, trainings
 from lookalike.web.api import api
-from lookalike.web.models import Backup, Job
+from lookalike.web.models import Backup, Job, LearningRun
+from tests.web.evaluations import write_evaluation
 
 KINDS = ("anonymous", "other", "viewer", "editor", "owner", "staff")
 IN, GONE, OUT, BAD = "in", 404, "login", "bad request"
@@ -27,6 +28,8 @@ IMAGE = {"slug": "photos", "image_id": 1}
 COLLECTION = {"slug": "photos"}
 BACKUP = {"slug": "photos", "backup_id": uuid.UUID(int=8)}
 JOB = {"slug": "photos", "job_id": uuid.UUID(int=7)}
+EVALUATION = {"slug": "photos", "job_id": uuid.UUID(int=8)}
+RUN = {"run_id": uuid.UUID(int=9)}
 
 ROUTES = {
     "start": ("get", {}, SIGNED_IN),
@@ -39,6 +42,14 @@ ROUTES = {
     "people": ("get", {}, STAFF),
     "audit": ("get", {}, STAFF),
     "collections": ("get", {}, SIGNED_IN),
+    "learn": ("get", {}, STAFF),
+    "start_learning": ("post", {}, STAFF),
+    "learning_run": ("get", RUN, STAFF),
+    "steer_learning": ("post", {**RUN, "action": "pause"}, STAFF),
+    "use_model": ("post", RUN, STAFF),
+    "delete_learning": ("post", RUN, STAFF),
+    "learning_examples": ("get", RUN, STAFF),
+    "learning_history": ("get", RUN, STAFF),
     "search": ("get", COLLECTION, VIEWERS),
     "suggest": ("get", COLLECTION, VIEWERS),
     "details": ("get", COLLECTION, EDITORS),
@@ -79,6 +90,10 @@ ROUTES = {
     "save_search": ("post", COLLECTION, VIEWERS),
     "delete_search": ("post", {**COLLECTION, "search_id": 1}, VIEWERS),
     "export": ("get", {**COLLECTION, "kind": "csv"}, VIEWERS),
+    "evaluate": ("get", COLLECTION, EDITORS),
+    "start_evaluation": ("post", COLLECTION, EDITORS),
+    "evaluation": ("get", EVALUATION, EDITORS),
+    "export_evaluation": ("get", {**EVALUATION, "kind": "csv"}, EDITORS),
     "job": ("get", JOB, VIEWERS),
     "steer_job": ("post", {**JOB, "action": "pause"}, EDITORS),
     "upload": ("post", {}, SIGNED_IN),
@@ -91,6 +106,7 @@ ROUTES = {
 ONE_JOB = {"name": "photos", "job_id": uuid.UUID(int=7)}
 NAMED = {"name": "photos"}
 ONE_BACKUP = {**NAMED, "backup_id": uuid.UUID(int=8)}
+ONE_EVALUATION = {"name": "photos", "job_id": uuid.UUID(int=8)}
 API_ROUTES = {
     "list_collections": ("get", {}, SIGNED_IN),
     "get_collection": ("get", NAMED, VIEWERS),
@@ -132,6 +148,18 @@ API_ROUTES = {
     "get_backup_file": ("get", ONE_BACKUP, OWNERS),
     "forget_backup": ("delete", ONE_BACKUP, OWNERS),
     "restore_from": ("post", ONE_BACKUP, OWNERS),
+    "list_learning": ("get", {}, STAFF),
+    "look_at_dataset": ("get", {}, STAFF),
+    "start_learning": ("post", {}, STAFF),
+    "get_learning": ("get", RUN, STAFF),
+    "delete_learned": ("delete", RUN, STAFF),
+    "use_learned": ("post", RUN, STAFF),
+    "steer_learning": ("post", {**RUN, "action": "pause"}, STAFF),
+    "list_evaluations": ("get", {"name": "photos"}, EDITORS),
+    "start_evaluation": ("post", {"name": "photos"}, EDITORS),
+    "get_evaluation": ("get", ONE_EVALUATION, EDITORS),
+    "evaluation_report": ("get", ONE_EVALUATION, EDITORS),
+    "cancel_evaluation": ("post", ONE_EVALUATION, EDITORS),
 }
 SENT = {
     "search": {"query": {"positives": [{"id": 1}]}},
@@ -145,7 +173,25 @@ SENT = {
     "propagate_labels": {},
     "export_list": {"ids": [1]},
     "restore_from": {},
+    "start_learning": {"title": "Any", "dataset": "scenes:5"},
+    "use_learned": {"title": "Any", "source": "/"},
+    "start_evaluation": {},
 }
+ASKED = {"images": "?ids=x", "look_at_dataset": "?dataset=scenes:5"}
+
+
+@pytest.fixture
+def things(hosted, tmp_path, monkeypatch):
+    """A job, an evaluation and a model that was learned, with the files that they have."""
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path))
+    Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+    write_evaluation(hosted, uuid.UUID(int=8))
+    order = {"dataset": "scenes:5", "recipe": {}, "minutes": None}
+    run = LearningRun.objects.create(pk=uuid.UUID(int=9), title="Scenes", options=order)
+    folder = trainings.folder_of(run)
+    (folder / "model.training").mkdir(parents=True)
+    (folder / "examples.webp").write_bytes(b"RIFF")
+    (folder / "model.training" / "history.csv").write_text("stage,epoch\n")
 
 
 def page_routes():
@@ -192,8 +238,7 @@ def check(response, expected, is_api):
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_page_is_open_to_whom_it_should_be(name, people, hosted):
-    Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+def test_a_page_is_open_to_whom_it_should_be(name, people, things, hosted):
     method, words, expected = ROUTES[name]
     for kind, browser in people:
         if "backup_id" in words:
@@ -203,12 +248,9 @@ def test_a_page_is_open_to_whom_it_should_be(name, people, hosted):
 
 
 @pytest.mark.parametrize("name", API_ROUTES)
-def test_rest_is_open_to_whom_it_should_be(name, people, hosted):
-    Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+def test_rest_is_open_to_whom_it_should_be(name, people, things, hosted):
     method, words, expected = API_ROUTES[name]
-    address = reverse(f"api:{name}", kwargs=words)
-    if name == "images":
-        address += "?ids=x"
+    address = reverse(f"api:{name}", kwargs=words) + ASKED.get(name, "")
     for kind, browser in people:
         if "backup_id" in words:
             keep_backup(hosted)

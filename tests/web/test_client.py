@@ -1,5 +1,7 @@
 """The typed client against a real server: what it returns is what Python returns."""
 
+import uuid
+
 import pytest
 
 from lookalike import Collection, IdExample, Query
@@ -7,6 +9,7 @@ from lookalike.client import Client
 from lookalike.errors import EnvironmentFault, LookalikeError, UsageError
 from lookalike.web.models import ApiToken, User
 from tests.web.conftest import N
+from tests.web.evaluations import write_evaluation
 
 
 @pytest.fixture
@@ -56,3 +59,39 @@ def test_without_a_server_or_a_token_it_says_so(monkeypatch):
         pytest.raises(EnvironmentFault),
     ):
         client.collections()
+
+
+@pytest.fixture
+def staff(live_server, people, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path))
+    token = ApiToken.make(User.objects.get(username="staff"), "t", may_write=True, days=1)
+    with Client(live_server.url, token) as opened:
+        yield opened
+
+
+def test_a_model_is_ordered_watched_and_cancelled(staff):
+    run = staff.learning.start(
+        "Scenes", "scenes:50", recipe="quick", minutes=5, changes={"epochs": 3}
+    )
+    told = staff.learning.get(run)
+    assert (told["state"], told["minutes"], told["recipe"]["epochs"]) == ("queued", 5, 3)
+    with pytest.raises(LookalikeError, match="not learned to its end"):
+        staff.learning.use(run, "Mine", "/")
+    with pytest.raises(LookalikeError, match="already"):
+        staff.learning.start("scenes", "scenes:50")
+    assert staff.learning.steer(run, "cancel")["state"] == "cancelled"
+
+
+def test_an_evaluation_is_read_as_it_was_kept(staff, hosted):
+    kept = write_evaluation(hosted, uuid.UUID(int=1))
+    assert staff.evaluations.get("photos", str(kept.pk))["headline"] == {"mAP": 0.5}
+    assert staff.evaluations.report("photos", str(kept.pk))["measures"]["prevalence"] == 0.25
+    with pytest.raises(LookalikeError, match="was given a label"):
+        staff.evaluations.start("photos", weights={"content": 1.0})
+
+
+def test_those_who_are_not_staff_learn_nothing(client):
+    with pytest.raises(LookalikeError, match="only reads"):
+        client.learning.start("Scenes", "scenes:50")
+    with pytest.raises(LookalikeError, match="no such page"):
+        client.learning.get(str(uuid.UUID(int=1)))

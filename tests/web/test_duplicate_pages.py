@@ -113,6 +113,15 @@ def test_a_search_that_was_stopped_begins_again_only_when_an_editor_asks(people,
     assert group_of(look(people.viewer), 1)
 
 
+def test_a_search_that_pauses_can_be_taken_up_on_the_page(people):
+    people.editor.get(reverse("duplicates", args=["photos"]))
+    Job.objects.update(state=JobState.PAUSED)
+    page = people.editor.get(reverse("duplicates", args=["photos"])).content
+    assert b"Resume" in page
+    assert b"every 1s" not in page
+    assert Job.objects.count() == 1
+
+
 def test_new_pictures_are_told_of_and_taken_in_after_indexing(people, hosted, gallery, tmp_path):
     before = set(group_of(look(people.viewer), 1)["ids"])
     more = tmp_path / "more"

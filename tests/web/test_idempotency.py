@@ -128,14 +128,14 @@ def test_uploads_are_told_apart_by_the_picture_not_by_how_it_was_packed(people):
 def test_answers_are_kept_for_a_day(people):
     ask(people.editor, "make_job")
     KeptAnswer.objects.update(created=timezone.now() - timedelta(hours=23))
-    worker.clean()
+    worker.clean(Job)
     ask(people.editor, "make_job")
     assert Job.objects.count() == 1
     KeptAnswer.objects.update(created=timezone.now() - timedelta(hours=25))
     ask(people.editor, "make_job")
     assert Job.objects.count() == 2
     KeptAnswer.objects.update(created=timezone.now() - timedelta(hours=25))
-    worker.clean()
+    worker.clean(Job)
     assert KeptAnswer.objects.count() == 0
 
 

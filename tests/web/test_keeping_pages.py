@@ -190,7 +190,7 @@ def test_folders_that_nobody_knows_of_are_deleted_after_a_day(people, own):
     day_ago = time.time() - 90_000
     for path in (*strays, *stay[:-1]):
         os.utime(path, (day_ago, day_ago))
-    worker.clean()
+    worker.clean(Job)
     assert not any(path.exists() for path in strays)
     assert all(path.exists() for path in stay)
     shutil.rmtree(folder)

@@ -377,3 +377,49 @@ def test_what_programs_say_while_the_server_is_killed_is_stored_once(gallery, tm
     assert words == [[f"word {n}"] for n in range(len(said))]
     assert len(set(uploads)) == len(uploads) == len(list((place / "uploads").glob("*.webp")))
     assert len(set(jobs)) == len(jobs) > 10
+
+
+def runs_of(browser, home):
+    with browser.open(f"{home}/api/v1/learning", timeout=10) as answer:
+        [run] = json.load(answer)
+    with browser.open(f"{home}/api/v1/learning/{run['id']}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def learners(home):
+    listed = subprocess.run(
+        ["pgrep", "-f", f"lookalike.web.learning_process {home}"], capture_output=True, text=True
+    )
+    return [int(number) for number in listed.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_model_is_learned_on_after_the_worker_is_killed(gallery, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "cache"))
+    place, port = tmp_path / "home", free_port("127.0.0.1")
+    home = f"http://127.0.0.1:{port}"
+    server, link = start(place, gallery, port)
+    try:
+        browser = opened(link)
+        sent = {"title": "Scenes", "dataset": "scenes:40", "preset": "quick"}
+        sent |= {"image_size": "32", "epochs": "25", "self_encoder_epochs": "2"}
+        page = browser.open(f"{home}/learn/").read().decode()
+        sent["csrfmiddlewaretoken"] = page.partition('X-CSRFToken": "')[2].partition('"')[0]
+        asked = urllib.request.Request(
+            f"{home}/learn/start/", urlencode(sent).encode(), {"Referer": home}
+        )
+        browser.open(asked, timeout=60).read()
+        wait_until(lambda: runs_of(browser, home)["passes"] > 3)
+        [first] = learners(place)
+        os.kill(worker_of(server), signal.SIGKILL)
+        wait_until(lambda: first not in learners(place), 10)
+        before = runs_of(browser, home)["history"]
+        assert 3 < len(before) < 27
+        wait_until(lambda: runs_of(browser, home)["state"] == "done")
+        after = runs_of(browser, home)["history"]
+        assert len(after) == 27
+        assert after[: len(before)] == before
+        assert learners(place) == []
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)

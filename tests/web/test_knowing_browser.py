@@ -6,7 +6,7 @@ import pytest
 
 from lookalike import Collection
 from lookalike.knowing.deduplicating import decide
-from tests.web.browsing import CHROMIUM, serving
+from tests.web.browsing import CHROMIUM, check_for_everybody, serving
 from tests.web.copies import HALF, SMALL, copy_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -30,21 +30,6 @@ def served(own, tmp_path_factory):
 
 def go(page, place):
     page.goto(re.match(r"http://[^/]+/c/[^/]+/", page.url)[0] + place)
-
-
-def check_for_everybody(page):
-    """Nothing serious in light or dark, and nothing wider than a phone."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page).response["violations"]
-        serious = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], each["nodes"][0]["html"]) for each in serious] == []
-    page.set_viewport_size({"width": 360, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.complaints[:] = [each for each in page.complaints if "axe" not in each]
 
 
 def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, own):

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 from lookalike.client.connection import Connection
+from lookalike.client.measures import Evaluations, Learning
 from lookalike.client.subjects import Backups, Duplicates, Jobs, Labels, Searches
 from lookalike.client.values import RemoteCollection, RemoteFound, RemoteHit, read, read_found
 from lookalike.errors import UsageError
@@ -30,6 +31,8 @@ class Client:
         duplicates: Nearly equal pictures.
         searches: Saved searches.
         backups: Copies of collections.
+        learning: Models that the server learns.
+        evaluations: Collections judged.
 
     Raises:
         MissingExtraError: If the extra `client` is not installed.
@@ -45,6 +48,8 @@ class Client:
         self.duplicates: Final = Duplicates(self._connection)
         self.searches: Final = Searches(self._connection)
         self.backups: Final = Backups(self._connection)
+        self.learning: Final = Learning(self._connection)
+        self.evaluations: Final = Evaluations(self._connection)
 
     def __enter__(self) -> "Client":
         return self

@@ -1,11 +1,11 @@
-"""Parts of a data set: two thirds to learn from, one third to be judged on."""
+"""Parts of a data set: to learn from, to measure on, to be judged on."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lookalike.datasets.base import LabeledImage, ListedDataset
+from lookalike.datasets.base import Dataset, LabeledImage, ListedDataset
 from lookalike.errors import DatasetError, UsageError
 
 
@@ -77,3 +77,19 @@ def take_part(dataset: ListedDataset, part: str) -> Subset:
             "use the whole set"
         )
     return Subset(dataset, positions, part)
+
+
+def split_positions(dataset: Dataset, held_out: float = 0.1) -> tuple[list[int], list[int]]:
+    """Divide a data set into pictures to learn from and pictures to measure on.
+
+    A hash of the name decides, so a picture stays on its side when others are added.
+    """
+    learned: list[int] = []
+    measured: list[int] = []
+    for position in range(len(dataset)):
+        digest = hashlib.blake2b(
+            dataset[position].name.encode(), digest_size=8, person=b"learning"
+        ).digest()
+        share = int.from_bytes(digest, "big") / 2**64
+        (measured if share < held_out else learned).append(position)
+    return learned, measured

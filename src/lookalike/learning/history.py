@@ -26,7 +26,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 _INK: Final = "#2f3640"
 _GRID: Final = "#e3e6ea"
-_LOSSES: Final = {
+LOSSES: Final = {
     "label_loss": ("labels", "#d1495b"),
     "code_loss": ("code", "#00798c"),
     "map_loss": ("label map", "#edae49"),
@@ -39,7 +39,7 @@ _LOSSES: Final = {
     "similarity_loss": ("neighbors", "#8a5a44"),
     "cells_loss": ("cells", "#a3a04f"),
 }
-_FIGURES: Final = {
+FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),
     "predicted_miou": ("mIoU, from the photograph", "#00798c"),
     "label_map": ("label mAP", "#d1495b"),
@@ -80,9 +80,9 @@ def draw_curves(rows: Sequence[Row], path: Path, title: str) -> None:
     losses, figures = figure.subplots(1, 2)
     figure.subplots_adjust(left=0.06, right=0.98, bottom=0.13, top=0.84, wspace=0.14)
     figure.suptitle(title, fontsize=12, color=_INK)
-    _draw_panel(losses, rows, _LOSSES, "Loss")
+    _draw_panel(losses, rows, LOSSES, "Loss")
     losses.set_yscale("log")
-    _draw_panel(figures, rows, _FIGURES, "Held-out pictures")
+    _draw_panel(figures, rows, FIGURES, "Held-out pictures")
     figures.set_ylim(0, 1)
     FigureCanvasAgg(figure)
     figure.savefig(path)

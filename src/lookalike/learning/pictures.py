@@ -157,22 +157,6 @@ def blocks(n: int, size: int = 256) -> Iterator[Int64[Tensor, " block"]]:
         yield torch.arange(first, min(n, first + size))
 
 
-def split_positions(dataset: Dataset, held_out: float = 0.1) -> tuple[list[int], list[int]]:
-    """Divide a data set into pictures to learn from and pictures to measure on.
-
-    A hash of the name decides, so a picture stays on its side when others are added.
-    """
-    learned: list[int] = []
-    measured: list[int] = []
-    for position in range(len(dataset)):
-        digest = hashlib.blake2b(
-            dataset[position].name.encode(), digest_size=8, person=b"learning"
-        ).digest()
-        share = int.from_bytes(digest, "big") / 2**64
-        (measured if share < held_out else learned).append(position)
-    return learned, measured
-
-
 def fingerprint(dataset: Dataset, positions: Sequence[int]) -> str:
     """Return a digest of classes, names and labels: what a resumed run must find unchanged."""
     digest = hashlib.blake2b(digest_size=16)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lookalike.datasets.base import Dataset
+from lookalike.datasets.splits import split_positions
 from lookalike.datasets.union import n_targets_of
 from lookalike.errors import DatasetError, UsageError
 from lookalike.learning.devices import Device, derive_seed, seeded
@@ -20,7 +21,7 @@ from lookalike.learning.held_out import HeldOut
 from lookalike.learning.joint_training import NetworkStage
 from lookalike.learning.map_layers import layer_stages
 from lookalike.learning.network import Network, build_network
-from lookalike.learning.pictures import blocks, fingerprint, load_pictures, split_positions
+from lookalike.learning.pictures import blocks, fingerprint, load_pictures
 from lookalike.learning.pooled_masks import build_pooled_masks, fit_pooled_masks
 from lookalike.learning.pretraining import pretraining_stages
 from lookalike.learning.pseudo_maps import with_pseudo_maps

@@ -151,16 +151,7 @@ def make_clusters(
 ) -> StoredClustering:
     """Cluster a collection and keep the result under a name, in the place of an older one.
 
-    Args:
-        catalog: Open for writing.
-        name: By which the clusters are found again.
-        descriptor: Whose embeddings are clustered.
-        k: See `find_clusters`.
-        seed: Of everything that is drawn at random.
-        progress: Told of every step.
-
-    Raises:
-        UsageError: If there are fewer images than clusters, no images, or no such descriptor.
+    The catalog is open for writing; for the rest see `find_clusters`.
     """
     made, members = find_clusters(catalog, name, descriptor, k, seed=seed, progress=progress)
     catalog.knowledge.clusterings.save(made, members)

@@ -183,6 +183,15 @@ class Annotations:
                 "GROUP BY label_id, provenance ORDER BY name, provenance"
             ).fetchall()
 
+    def given(self) -> list[tuple[int, str]]:
+        """Return image and label for all labels that were given and hold, by image and label.
+
+        Those of data sets and persons count, and a person counts before a data set; what a model
+        predicts or was propagated does not.
+        """
+        with self._database.reading() as connection:
+            return connection.execute(_GIVEN).fetchall()
+
     def doubtful(
         self, n: int, *, label: str | None = None, offset: int = 0
     ) -> list[tuple[int, str, float]]:
@@ -222,6 +231,16 @@ _DOUBTFUL: Final = """
         SELECT 1 FROM image_labels AS said WHERE said.image_id = guessed.image_id
         AND said.label_id = guessed.label_id AND said.provenance = 'person'
     ) ORDER BY abs(probability - 0.5), image_id, name LIMIT ? OFFSET ?
+"""
+
+_GIVEN: Final = """
+    SELECT image_id, name FROM (
+        SELECT image_id, label_id, probability,
+               row_number() OVER (PARTITION BY image_id, label_id
+                   ORDER BY provenance <> 'person') AS place
+        FROM image_labels WHERE provenance IN ('person', 'data set')
+    ) JOIN labels ON labels.id = label_id WHERE place = 1 AND probability >= 0.5
+    ORDER BY image_id, name
 """
 
 _FIND: Final = """

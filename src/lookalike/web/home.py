@@ -9,6 +9,8 @@ Collections stay where they are. What lies here can be moved as a whole::
     duplicates/      groups of near-duplicates; derived, may be deleted at any time
     created/         collections made in the browser
     backups/         copies of collections and of the database
+    trainings/       models learned in the browser, each in a folder of its own
+    evaluations/     what was measured of collections
     static/          empty, or what `collectstatic` gathered
 """
 
@@ -76,6 +78,16 @@ class ServerHome:
         return self.path / "backups"
 
     @property
+    def trainings(self) -> Path:
+        """Models learned in the browser."""
+        return self.path / "trainings"
+
+    @property
+    def evaluations(self) -> Path:
+        """What was measured of collections."""
+        return self.path / "evaluations"
+
+    @property
     def static(self) -> Path:
         """What `collectstatic` gathered, for a server in front of this one."""
         return self.path / "static"
@@ -87,11 +99,15 @@ class ServerHome:
             EnvironmentFault: If they cannot be made.
         """
         try:
-            own = (self.uploads, self.atlases, self.created, self.backups, self.static)
-            for folder in (self.path, *own):
+            for folder in (self.path, *self._parts):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise environment_fault(error, f"{self.path} cannot be used") from error
+
+    @property
+    def _parts(self) -> tuple[Path, ...]:
+        derived = (self.uploads, self.atlases, self.duplicates, self.static)
+        return (*derived, self.created, self.backups, self.trainings, self.evaluations)
 
     def secret(self) -> str:
         """Return the key that signs sessions; it is made when it is first needed.

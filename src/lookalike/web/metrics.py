@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from lookalike.web.models import Job, JobState, UploadedPicture
+from lookalike.web.models import Job, JobState, LearningRun, UploadedPicture
 
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -28,6 +28,12 @@ REFUSED: Final = Gauge(
     registry=REGISTRY,
 )
 JOBS: Final = Gauge("lookalike_jobs", "Jobs in each state.", ("state",), registry=REGISTRY)
+RUNS: Final = Gauge(
+    "lookalike_learning_runs",
+    "Models that are learned, in each state.",
+    ("state",),
+    registry=REGISTRY,
+)
 UPLOADS: Final = Gauge("lookalike_uploads", "Pictures held to search with.", registry=REGISTRY)
 
 
@@ -39,8 +45,10 @@ def observe(request: HttpRequest, status: int, seconds: float) -> None:
 
 def figures() -> bytes:
     """Return all figures as of now."""
-    counts = dict(Job.objects.values_list("state").annotate(Count("pk")).order_by())
-    for state in JobState.values:
-        JOBS.labels(state).set(counts.get(state, 0))
+    for kind, gauge in ((Job, JOBS), (LearningRun, RUNS)):
+        counted = kind._default_manager.values_list("state").annotate(Count("pk")).order_by()
+        counts = dict(counted)
+        for state in JobState.values:
+            gauge.labels(state).set(counts.get(state, 0))
     UPLOADS.set(UploadedPicture.objects.count())
     return generate_latest(REGISTRY)

@@ -15,10 +15,13 @@ def waiting(hosted: HostedCollection, *kinds: JobKind) -> Job | None:
 
 
 def shown(hosted: HostedCollection, *kinds: JobKind) -> Job | None:
-    """Return the job of these kinds that a page shows: that at work, else the last if it failed."""
+    """Return the job of these kinds that a page shows.
+
+    That at work, else the last if it failed, or pauses and can be taken up again.
+    """
     last = hosted.jobs.filter(kind__in=kinds).first()
-    failed = last if last is not None and last.state == JobState.FAILED else None
-    return waiting(hosted, *kinds) or failed
+    is_left = last is not None and last.state in (JobState.FAILED, JobState.PAUSED)
+    return waiting(hosted, *kinds) or (last if is_left else None)
 
 
 @transaction.atomic

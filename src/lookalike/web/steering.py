@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from lookalike.errors import UsageError
-from lookalike.web.models import HostedCollection, Job, JobKind, JobState, Role, User, Wish
+from lookalike.web.models import HostedCollection, Job, JobKind, Role, User
 
 OF_OWNERS: Final = (JobKind.BACKUP, JobKind.RESTORE)
 """Jobs whose reports name what only owners may know of."""
@@ -53,13 +53,5 @@ def steer(job: Job, action: str) -> None:
     Raises:
         UsageError: If there is no such action.
     """
-    mine = Job.objects.filter(pk=job.pk)
-    if action not in ACTIONS:
+    if not job.steer(action):
         raise UsageError(f"{action[:20]!r} cannot be done with a job; {', '.join(ACTIONS)} can")
-    if action == "resume":
-        mine.filter(state=JobState.PAUSED).update(state=JobState.QUEUED, wish=Wish.NONE)
-        return
-    ended = JobState.PAUSED if action == Wish.PAUSE else JobState.CANCELLED
-    # What no worker has taken yet is settled at once; a worker sees the wish within a second.
-    if not mine.filter(state__in=[JobState.QUEUED, JobState.PAUSED]).update(state=ended):
-        mine.filter(state=JobState.RUNNING).update(wish=action)

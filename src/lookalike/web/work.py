@@ -10,10 +10,10 @@ from lookalike.progress import Progress
 from lookalike.search import annotation, clusters, maps
 from lookalike.storage.annotations import PROPAGATED
 from lookalike.storage.integrity import verify
-from lookalike.web import atlases, backups, duplicates
-from lookalike.web.models import Job, JobKind
+from lookalike.web import atlases, backups, duplicates, evaluating, trainings
+from lookalike.web.models import Job, JobKind, LearningRun
 
-Work: TypeAlias = Callable[[Job, Progress], dict[str, Any]]
+Work: TypeAlias = Callable[[Any, Progress], dict[str, Any]]
 
 MOST_CLUSTERS: Final = 500
 
@@ -51,7 +51,9 @@ def _number_of_clusters(text: str, n_images: int) -> int | None:
 
 
 def _index(job: Job, progress: Progress) -> dict[str, Any]:
-    with Collection.open_or_create(job.collection.folder) as collection:
+    # Only what makes a collection names a model; one that is there keeps its own.
+    model = job.options.get("model")
+    with Collection.open_or_create(job.collection.folder, model=model) as collection:
         report = collection.add(*job.options["sources"], progress=progress).to_json()
     with Collection.open(job.collection.folder) as collection:
         duplicates.follow_indexing(job.collection, collection)
@@ -160,4 +162,6 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.VERIFY: _verify,
     JobKind.BACKUP: backups.make,
     JobKind.RESTORE: backups.restore,
+    JobKind.EVALUATE: evaluating.evaluate,
+    LearningRun.kind: trainings.learn,
 }

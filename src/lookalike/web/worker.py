@@ -32,9 +32,9 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
 )
 from lookalike.failpoints import failpoint  # noqa: E402
 from lookalike.progress import Progress, Task  # noqa: E402
-from lookalike.web import atlases, backups, uploads  # noqa: E402
-from lookalike.web.models import Job, JobState, KeptAnswer, Wish  # noqa: E402
-from lookalike.web.models.jobs import LEASE_SECONDS  # noqa: E402
+from lookalike.web import atlases, backups, trainings, uploads  # noqa: E402
+from lookalike.web.models import Job, JobState, KeptAnswer, LearningRun, Wish  # noqa: E402
+from lookalike.web.models.jobs import LEASE_SECONDS, LongWork  # noqa: E402
 from lookalike.web.work import WORK  # noqa: E402
 
 log = logging.getLogger("lookalike.web.worker")
@@ -55,7 +55,7 @@ class _StoppedError(Exception):
 class JobProgress:
     """Stores in the database how far a job is, and stops it when that is wished."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LongWork) -> None:
         self._job = job
         self._renewed = 0.0
 
@@ -97,7 +97,7 @@ class JobProgress:
             raise _StoppedError(wish)
 
 
-def work_on(job: Job, progress: Progress) -> None:
+def work_on(job: Job | LearningRun, progress: Progress) -> None:
     """Do a job; leaves its report in it.
 
     Raises:
@@ -111,7 +111,7 @@ def work_on(job: Job, progress: Progress) -> None:
 
 
 @contextmanager
-def _heartbeat(job: Job) -> Iterator[None]:
+def _heartbeat(job: LongWork) -> Iterator[None]:
     """Keep the lease through steps that tell of no progress for longer than it lasts."""
     over = threading.Event()
 
@@ -129,7 +129,7 @@ def _heartbeat(job: Job) -> Iterator[None]:
         thread.join()
 
 
-def run_job(job: Job) -> None:
+def run_job(job: Job | LearningRun) -> None:
     """Do a job and store how it ended."""
     try:
         work_on(job, JobProgress(job))
@@ -149,15 +149,7 @@ def run_job(job: Job) -> None:
         job.end(JobState.DONE)
 
 
-def clean() -> None:
-    """Delete what is kept for a time only, once that is over."""
-    uploads.delete_expired()
-    atlases.delete_old()
-    KeptAnswer.delete_old()
-    backups.delete_strays()
-
-
-def serve(stop: threading.Event, parent: int) -> None:
+def serve(stop: threading.Event, parent: int, kind: type[Job] | type[LearningRun] = Job) -> None:
     """Take jobs until told to stop, or until `parent`, which started this process, is gone."""
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     cleaned = 0.0
@@ -165,12 +157,32 @@ def serve(stop: threading.Event, parent: int) -> None:
         close_old_connections()
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
-            clean()
-        job = Job.take(name)
+            clean(kind)
+        job = kind.take(name)
         if job is None:
             stop.wait(IDLE_SECONDS)
         else:
             run_job(job)
+
+
+def clean(kind: type[Job] | type[LearningRun]) -> None:
+    """Delete what is kept for a time only, once that is over, and what nobody needs any more."""
+    if kind is LearningRun:
+        trainings.delete_abandoned()
+    else:
+        uploads.delete_expired()
+        atlases.delete_old()
+        KeptAnswer.delete_old()
+        backups.delete_strays()
+
+
+def _serve_learning(stop: threading.Event, parent: int) -> None:
+    """Take runs; what is wrong here ends the whole process, which is started again."""
+    try:
+        serve(stop, parent, LearningRun)
+    except Exception:
+        log.exception("the thread that waits for learning ended")
+        os._exit(1)
 
 
 def main(parent: int) -> None:
@@ -183,6 +195,8 @@ def main(parent: int) -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Learning takes hours, so it has a thread of its own, which waits for a process of its own.
+    threading.Thread(target=_serve_learning, args=(stop, parent), daemon=True).start()
     serve(stop, parent)
 
 

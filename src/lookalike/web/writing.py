@@ -17,8 +17,9 @@ from lookalike.errors import CollectionLockedError
 from lookalike.web.access import View, place
 from lookalike.web.models import AuditEntry, HostedCollection, JobKind, JobState
 
-PATIENCE_SECONDS: Final = 5.0
-"""So long a request waits for another, or for a job, that changes the same collection."""
+PATIENCE_SECONDS: Final = 2.0
+"""So long a request waits for another, or for a job, that changes the same collection; it takes the
+place of one that could be answered."""
 
 _POLL_SECONDS: Final = 0.05
 

@@ -11,8 +11,10 @@ from lookalike.web.api import (
     browsing,
     collections,
     duplicates,
+    evaluations,
     jobs,
     labels,
+    learning,
     searches,
     searching,
 )
@@ -40,6 +42,8 @@ for subject in (
     duplicates,
     jobs,
     backups,
+    learning,
+    evaluations,
 ):
     api.add_router("", subject.router)
 

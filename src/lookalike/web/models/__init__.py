@@ -5,7 +5,7 @@ from lookalike.web.models.answers import KeptAnswer
 from lookalike.web.models.audit import AuditEntry
 from lookalike.web.models.backups import Backup
 from lookalike.web.models.collections import HostedCollection, Membership, Role
-from lookalike.web.models.jobs import Job, JobKind, JobState, Wish
+from lookalike.web.models.jobs import Job, JobKind, JobState, LearningRun, LongWork, Wish
 from lookalike.web.models.pictures import UploadedPicture
 from lookalike.web.models.searches import SavedSearch
 
@@ -18,6 +18,8 @@ __all__ = [
     "JobKind",
     "JobState",
     "KeptAnswer",
+    "LearningRun",
+    "LongWork",
     "Membership",
     "Role",
     "SavedSearch",

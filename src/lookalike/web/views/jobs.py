@@ -9,8 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from lookalike.web.access import person, place, with_collection
 from lookalike.web.models import AuditEntry, HostedCollection, Role
-from lookalike.web.steering import ACTIONS, find
-from lookalike.web.steering import steer as settle
+from lookalike.web.steering import find
 
 STOP_POLLING = 286
 """What htmx takes as the end of its asking again."""
@@ -40,8 +39,7 @@ def steer(
 ) -> HttpResponseBase:
     """Pause, resume or cancel a job."""
     found = find(hosted, person(request), job_id)
-    if action not in ACTIONS:
+    if not found.steer(action):
         raise Http404("there is no such action")
-    settle(found, action)
     AuditEntry.write(request, f"job {action}", f"{hosted.slug} {found.pk}")
     return redirect("job", slug=hosted.slug, job_id=job_id)

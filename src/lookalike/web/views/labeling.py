@@ -124,7 +124,7 @@ def label_propagate(request: HttpRequest, hosted: HostedCollection) -> HttpRespo
     if queueing.ask(hosted, user, JobKind.PROPAGATE, options, not_beside=others) is None:
         messages.info(request, _AT_WORK)
     else:
-        note(request, hosted, "labels propagated", chosen)
+        note(request, hosted, "propagation asked", chosen)
     return redirect("label_review", slug=hosted.slug)
 
 

@@ -1,0 +1,245 @@
+"""How many passes fit into the time a person gives: measured by a small trial before the training.
+
+The number of passes is settled before the first step, since the learning rate follows it; so a run
+that is interrupted goes on to the very same result. Importing this module does not import PyTorch.
+"""
+
+import csv
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lookalike.datasets.base import Dataset, ListedDataset
+from lookalike.datasets.splits import Subset
+from lookalike.errors import UsageError
+from lookalike.learning.history import HISTORY
+from lookalike.learning.recipes import Recipe, learn
+from lookalike.progress import SILENT, Progress, Task
+
+_TRIAL_PICTURES: Final = 256
+_TRIAL_PASSES: Final = 2
+"""The first pass of a process is slower than those that follow."""
+_READING: Final = "Reading pictures"
+_LEARNED_SHARE: Final = 0.9
+_MARGIN: Final = 1.1
+"""Machines are never as free as during the trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training before it begins.
+
+    Attributes:
+        recipe: All options, passes settled.
+        passes: How many there will be of each part: `pretraining`, `layers`, `self-encoder`,
+            `network`; empty where that is not known before.
+        seconds: How long a pass of each part is expected to take; empty without a trial.
+        overhead: Expected seconds for reading pictures and writing the model; 0 without a trial.
+    """
+
+    recipe: Recipe
+    passes: Mapping[str, int]
+    seconds: Mapping[str, float]
+    overhead: float = 0.0
+
+    @property
+    def expected_seconds(self) -> float | None:
+        """Seconds of the whole training; `None` without a trial."""
+        if not self.seconds:
+            return None
+        learning = sum(n * self.seconds.get(part, 0.0) for part, n in self.passes.items())
+        return self.overhead + learning
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "recipe": self.recipe.to_dict(),
+            "passes": dict(self.passes),
+            "seconds": dict(self.seconds),
+            "overhead": self.overhead,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Plan":
+        """Return what `to_json` gave."""
+        return cls(**{**content, "recipe": Recipe(**content["recipe"])})
+
+
+def part_of(stage: str) -> str:
+    """Name the part of a plan to which a stage of the history belongs.
+
+    Example:
+        >>> [part_of(stage) for stage in ("contrastive", "map layer 2", "self-encoder", "joint")]
+        ['pretraining', 'layers', 'self-encoder', 'network']
+    """
+    if stage.startswith("map layer") or stage == "wake-sleep":
+        return "layers"
+    if stage in ("network", "joint", "trunk"):
+        return "network"
+    return "self-encoder" if stage == "self-encoder" else "pretraining"
+
+
+def planned(dataset: Dataset, recipe: Recipe) -> Plan:
+    """Plan a training without a limit; nothing is measured."""
+    n = _n_learned(dataset)
+    has_codes = recipe.learns_self_encoder and dataset.has_label_maps
+    if recipe.pretraining or (has_codes and recipe.self_encoder in _LAYERED):
+        return Plan(recipe, {}, {})
+    passes = {"self-encoder": recipe.self_encoder_epochs_for(n)} if has_codes else {}
+    return Plan(recipe, {**passes, "network": recipe.epochs_for(n)}, {})
+
+
+_LAYERED: Final = ("stacked", "belief", "wake-sleep")
+
+
+def fitted(
+    dataset: ListedDataset,
+    recipe: Recipe,
+    minutes: float,
+    place: Path,
+    *,
+    progress: Progress = SILENT,
+) -> Plan:
+    """Plan a training that takes at most `minutes`: fewer passes than the recipe's if need be.
+
+    A trial on a few hundred of the pictures measures a pass of each part. Network and self-encoder
+    are shortened alike. More passes than the recipe's there never are: they would not help.
+
+    Args:
+        dataset: What is to be learned from.
+        recipe: The options.
+        minutes: The most that trial and training may take, to the finished model.
+        place: A folder for the trial, which is gone afterwards.
+        progress: Where progress is shown.
+
+    Raises:
+        UsageError: If not even one pass of each part fits.
+    """
+    trial = _tried(dataset, recipe, place, progress)
+    n = _n_learned(dataset)
+    most = recipe.epochs_for(n)
+    for epochs in range(most, 0, -1):
+        share = epochs / most
+        maps = max(1, round(share * recipe.self_encoder_epochs_for(n)))
+        changed = replace(recipe, epochs=epochs, self_encoder_epochs=maps)
+        plan = Plan(changed, trial.passes(changed, n), trial.seconds(n), trial.overhead(dataset))
+        needed = trial.total + _MARGIN * (plan.expected_seconds or 0.0)
+        if needed <= 60 * minutes:
+            return plan
+    least = math.ceil(needed / 60)
+    raise UsageError(
+        f"{minutes:g} minutes are too few for {len(dataset)} pictures with this recipe; "
+        f"give about {least}, choose smaller pictures, or fewer"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What a small training took.
+
+    Attributes:
+        n: Pictures it learned from.
+        passed: Seconds of the last pass of each stage, by stage.
+        reading: Seconds of reading all pictures of the trial.
+        n_read: Pictures that were read.
+        rest: Seconds of everything else, which does not grow with the pictures.
+        total: Seconds of the trial itself.
+    """
+
+    n: int
+    passed: Mapping[str, float]
+    reading: float
+    n_read: int
+    rest: float
+    total: float
+
+    def passes(self, recipe: Recipe, n: int) -> dict[str, int]:
+        """Return the passes of each part over `n` pictures."""
+        counts: dict[str, int] = {}
+        for stage in self.passed:
+            part = part_of(stage)
+            if part == "layers":
+                counts[part] = counts.get(part, 0) + recipe.layer_epochs_for(n)
+            elif part == "network":
+                counts[part] = recipe.epochs_for(n)
+            elif part == "self-encoder":
+                counts[part] = recipe.self_encoder_epochs_for(n)
+            else:
+                counts[part] = counts.get(part, 0) + recipe.pretraining_epochs_for(n)
+        return counts
+
+    def seconds(self, n: int) -> dict[str, float]:
+        """Return the seconds of a pass of each part over `n` pictures; of the slowest stage."""
+        slowest: dict[str, float] = {}
+        for stage, seconds in self.passed.items():
+            part = part_of(stage)
+            slowest[part] = max(slowest.get(part, 0.0), seconds * n / self.n)
+        return slowest
+
+    def overhead(self, dataset: Dataset) -> float:
+        """Return the seconds for reading a data set and writing a model."""
+        return self.rest + self.reading * len(dataset) / max(1, self.n_read)
+
+
+def _tried(dataset: ListedDataset, recipe: Recipe, place: Path, progress: Progress) -> _Trial:
+    part = _spread(dataset)
+    small = replace(
+        recipe,
+        epochs=_TRIAL_PASSES,
+        self_encoder_epochs=_TRIAL_PASSES,
+        pretraining_epochs=_TRIAL_PASSES if recipe.pretraining else None,
+    )
+    for leftover in (place, place.with_name(f"{place.name}.training")):
+        shutil.rmtree(leftover, ignore_errors=True)
+    watch = _Watch()
+    started = time.perf_counter()
+    with progress.task("Measuring how fast this machine learns"):
+        card = learn(part, place, small, progress=watch)
+    total = time.perf_counter() - started
+    with (place / HISTORY).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shutil.rmtree(place)
+    learned = sum(float(row["seconds"]) for row in rows)
+    return _Trial(
+        n=int(card.training_data["pictures"]),
+        passed={row["stage"]: float(row["seconds"]) for row in rows},
+        reading=watch.seconds,
+        n_read=len(part),
+        rest=max(0.0, total - learned - watch.seconds),
+        total=total,
+    )
+
+
+def _spread(dataset: ListedDataset) -> ListedDataset:
+    n = min(len(dataset), _TRIAL_PICTURES)
+    positions = [i * len(dataset) // n for i in range(n)]
+    return dataset if n == len(dataset) else Subset(dataset, positions, "trial")
+
+
+def _n_learned(dataset: Dataset) -> int:
+    return max(1, round(_LEARNED_SHARE * len(dataset)))
+
+
+class _Watch:
+    """A `Progress` that shows nothing and measures how long pictures are read."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def _timed(self) -> Iterator[Task]:
+        started = time.perf_counter()
+        with SILENT.task(_READING) as task:
+            yield task
+        self.seconds += time.perf_counter() - started
+
+    def task(
+        self, description: str, total: int | None = None, unit: str = "images"
+    ) -> AbstractContextManager[Task]:
+        """Open a task, measured if pictures are read in it."""
+        return self._timed() if description == _READING else SILENT.task(description, total, unit)
