@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ _PART_OF_ALL: Final = {"": 1.0, "train": 2 / 3, "test": 1 / 3}
 _LONGEST: Final = 4000
 _DEPTH: Final = 2
 _MOST_LOOKED_AT: Final = 300
+_LOOKING_SECONDS: Final = 1.0
 _MOST_FOUND: Final = 40
 _REMEMBERED: Final = 16
 _PATIENCE_SECONDS: Final = 3.0
@@ -111,10 +113,14 @@ def _n_scenes(spec: str) -> int:
 
 
 def found_below_roots() -> list[str]:
-    """Return folders below the allowed ones that hold labeled pictures, a few levels deep."""
+    """Return folders below the allowed ones that hold labeled pictures, a few levels deep.
+
+    It is a help, not a list of all there are: after a second it looks no further.
+    """
+    end = time.monotonic() + _LOOKING_SECONDS
     found: dict[str, None] = {}
     for n, (folder, below) in enumerate(_folders()):
-        if n >= _MOST_LOOKED_AT or len(found) >= _MOST_FOUND:
+        if n >= _MOST_LOOKED_AT or len(found) >= _MOST_FOUND or time.monotonic() > end:
             break
         with suppress(OSError):
             # Folders of several data sets look like folders of classes.
