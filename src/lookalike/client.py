@@ -174,7 +174,7 @@ class Client:
         recipe: str = "standard",
         minutes: int | None = None,
         level: str = "names",
-        changes: Mapping[str, int | float | str] | None = None,
+        changes: Mapping[str, float | str] | None = None,
     ) -> str:
         """Ask for a model to be learned, as staff; returns the id of the run.
 
