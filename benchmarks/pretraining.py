@@ -106,7 +106,9 @@ def scenes_of(work: Path, name: str, n: int, seed: int) -> Dataset:
     """Draw scenes, or open those that were drawn before."""
     folder = work / f"{name}-s{seed}"
     if not folder.exists():
-        write_scenes(folder, n, {"learn": 100, "gallery": 200, "checked": 300}[name] + seed, progress=Bars())
+        write_scenes(
+            folder, n, {"learn": 100, "gallery": 200, "checked": 300}[name] + seed, progress=Bars()
+        )
     return open_dataset(folder)
 
 
