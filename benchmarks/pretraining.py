@@ -60,6 +60,8 @@ MEASURES = (
     Measure("layout_miou_at_k", 10),
 )
 SIDE = 64
+CHECKED = 16
+"""Scenes that each epoch is checked on; few, as an epoch of 1 % of the labels sees ten pictures."""
 VECTORS = "gallery.npz"
 Key = tuple[float, str, str]
 """Share of labels, start and mixture."""
@@ -77,7 +79,7 @@ class Size:
     self_encoder_epochs: Mapping[float, int]
 
 
-FULL = Size(1600, 600, 400, 20, {0.01: 150, 0.1: 60, 1.0: 8}, {0.01: 200, 0.1: 100, 1.0: 18})
+FULL = Size(1000, 600, 400, 12, {0.01: 100, 0.1: 40, 1.0: 6}, {0.01: 100, 0.1: 60, 1.0: 12})
 QUICK = Size(200, 100, 60, 9, {0.1: 8, 1.0: 3}, {0.1: 8, 1.0: 3})
 
 
@@ -104,7 +106,9 @@ def scenes_of(work: Path, name: str, n: int, seed: int) -> Dataset:
     """Draw scenes, or open those that were drawn before."""
     folder = work / f"{name}-s{seed}"
     if not folder.exists():
-        write_scenes(folder, n, {"learn": 100, "gallery": 200}[name] + seed, progress=Bars())
+        write_scenes(
+            folder, n, {"learn": 100, "gallery": 200, "checked": 300}[name] + seed, progress=Bars()
+        )
     return open_dataset(folder)
 
 
@@ -116,12 +120,20 @@ def learn_seed(work: Path, seed: int, size: Size, backbone: str, device: str) ->
     if not missing:
         return places
     scenes = scenes_of(work, "learn", size.learn, seed)
+    checked = scenes_of(work, "checked", CHECKED, seed)
     gallery = scenes_of(work, "gallery", size.gallery, seed)
     pixels = np.stack([decode(image.read_bytes(), (SIDE, SIDE)).pixels for image in _all(gallery)])
     for place, recipe in zip(places, wanted.values(), strict=True):
         if place in missing:
             place.mkdir(parents=True, exist_ok=True)
-            learn(scenes, place / "model", recipe, resume=True, progress=Bars())
+            learn(
+                scenes,
+                place / "model",
+                recipe,
+                validate=checked,
+                resume=True,
+                progress=Bars(),
+            )
             (place / CARD).write_bytes((place / "model" / CARD).read_bytes())
             encoded = Model.open(place / "model").encode(pixels)
             if encoded.layout is None:

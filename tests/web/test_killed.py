@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from datetime import timedelta
+from http.client import HTTPException
 from http.cookiejar import CookieJar
 from itertools import count
 from pathlib import Path
@@ -19,6 +21,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
@@ -185,6 +188,41 @@ def test_a_worker_that_was_orphaned_while_it_started_ends():
     assert subprocess.run(worker, timeout=60).returncode == 0
 
 
+HANGING = """
+import sys, threading
+from lookalike.web.front import leave_with
+leave_with(int(sys.argv[1]), grace=0.1)
+threading.Thread(target=threading.Event().wait).start()
+"""
+
+
+def test_what_answers_requests_ends_with_its_parent_whatever_it_waits_for():
+    hanging = [sys.executable, "-c", HANGING, str(os.getppid())]
+    assert subprocess.run(hanging, timeout=60).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_is_ended_in_the_middle_of_an_answer_ends(gallery, tmp_path):
+    own, port = copy_of(gallery, tmp_path), free_port("127.0.0.1")
+    server, link = start(tmp_path / "home", own, port)
+    browser = opened(link)
+    address = f"http://127.0.0.1:{port}/c/own/label/pictures/"
+
+    def label():
+        with suppress(OSError, HTTPException):
+            send_form(browser, address, shown=[1], fits=[1], words="late")
+
+    with Collection.open(own, writable=True):  # for which the request waits
+        asking = threading.Thread(target=label)
+        asking.start()
+        time.sleep(0.8)
+        os.killpg(server.pid, signal.SIGTERM)
+        time.sleep(3.0)
+    server.communicate(timeout=30)  # until nobody holds its output any more
+    asking.join(timeout=60)
+    assert not _is_up(f"http://127.0.0.1:{port}")
+
+
 SHOWN = (1, 2, 3, 4, 5)
 
 
@@ -293,6 +331,9 @@ JOBS = {
 )
 def test_a_job_whose_worker_is_killed_anywhere_is_done_once(labeled, tmp_path, kind):
     from lookalike.web.worker import run_job
+
+    if connection.vendor != "sqlite":
+        pytest.skip("a forked process would speak on the connection of the first")
 
     def again():
         Job.objects.create(collection=labeled, kind=kind, options=JOBS[kind])

@@ -101,6 +101,13 @@ def test_a_look_says_what_is_there_before_anything_begins(root, people):
     assert not LearningRun.objects.exists()
 
 
+def test_sets_are_found_below_the_roots_and_folders_of_sets_are_none(root):
+    for name in ("cats", "dogs"):
+        write_pictures(root / "animals" / name, 2)
+    write_pictures(root / "alone" / "holiday", 2)
+    assert labeled_sets.found_below_roots() == [str(root / "animals"), str(root / "shapes")]
+
+
 def test_scenes_are_described_without_being_drawn(people, monkeypatch):
     def draw(*words, **others):
         raise AssertionError("scenes were drawn")

@@ -10,15 +10,19 @@ import signal
 import sys
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+if TYPE_CHECKING:
+    from lookalike.web.gate import Application
+
 _HEADER_MS: Final = 10_000
 _WATCH_SECONDS: Final = 0.5
+_GRACE_SECONDS: Final = 5
 
 
 def _end_with(parent: int) -> None:
@@ -27,16 +31,41 @@ def _end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def leave_with(parent: int, grace: float = _GRACE_SECONDS) -> None:
+    """End this process, whatever its threads wait for, some seconds after its parent is gone.
+
+    An answer that was half sent when the loop ended waits for ever, and would keep the port.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        time.sleep(grace)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def in_worker() -> "Application":
+    """Return what answers requests, inside the process that does."""
+    leave_with(os.getppid())
+    from lookalike.web.asgi import application  # noqa: PLC0415 - the first process needs no Django
+
+    return application
+
+
 def main(host: str, port: int, parent: int) -> None:
     """Answer requests until asked to end."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     Granian(
-        "lookalike.web.asgi:application",
+        "lookalike.web.front:in_worker",
+        factory=True,
         address=host,
         port=port,
         interface=Interfaces.ASGINL,
         websockets=False,
         workers=1,
+        workers_kill_timeout=_GRACE_SECONDS,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_MS),
         log_level=LogLevels.error,
     ).serve()

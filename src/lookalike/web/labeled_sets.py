@@ -2,19 +2,21 @@
 
 import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from lookalike.datasets import open_dataset
-from lookalike.datasets.classes import is_folders
 from lookalike.datasets.coco import Level, is_coco
 from lookalike.datasets.opening import LEVELS, is_labeled, parse_spec
+from lookalike.datasets.pictures import SUFFIXES
 from lookalike.datasets.scenes import CLASSES, SUPERCATEGORIES
 from lookalike.datasets.splits import split_positions
 from lookalike.errors import UsageError
@@ -27,6 +29,8 @@ _PART_OF_ALL: Final = {"": 1.0, "train": 2 / 3, "test": 1 / 3}
 _LONGEST: Final = 4000
 _DEPTH: Final = 2
 _MOST_LOOKED_AT: Final = 300
+_LOOKED_AT_IN_EACH: Final = 50
+_LOOKING_SECONDS: Final = 1.0
 _MOST_FOUND: Final = 40
 _REMEMBERED: Final = 16
 _PATIENCE_SECONDS: Final = 3.0
@@ -111,17 +115,33 @@ def _n_scenes(spec: str) -> int:
 
 
 def found_below_roots() -> list[str]:
-    """Return folders below the allowed ones that hold labeled pictures, a few levels deep."""
+    """Return folders below the allowed ones that hold labeled pictures, a few levels deep.
+
+    It is a help, not a list of all there are: after a second it looks no further.
+    """
+    end = time.monotonic() + _LOOKING_SECONDS
     found: dict[str, None] = {}
     for n, (folder, below) in enumerate(_folders()):
-        if n >= _MOST_LOOKED_AT or len(found) >= _MOST_FOUND:
+        if n >= _MOST_LOOKED_AT or len(found) >= _MOST_FOUND or time.monotonic() > end:
             break
         with suppress(OSError):
-            # Folders of several data sets look like folders of classes.
-            is_of_classes = not any(map(is_labeled, below)) and is_folders(folder)
-            if is_labeled(folder) or is_of_classes:
+            if is_labeled(folder) or _looks_like_classes(below):
                 found[str(folder)] = None
     return list(found)
+
+
+def _looks_like_classes(below: Sequence[Path]) -> bool:
+    """Tell whether folders look like those of classes; data sets beside each other do not.
+
+    What opens a data set walks through all of it, which a list must not.
+    """
+    return not any(map(is_labeled, below)) and sum(map(_has_picture, below)) > 1
+
+
+def _has_picture(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        some = islice(entries, _LOOKED_AT_IN_EACH)
+        return any(Path(each.name).suffix.lower() in SUFFIXES for each in some)
 
 
 def _folders() -> Iterator[tuple[Path, list[Path]]]:

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 import django
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lookalike.web.settings")
 django.setup()
@@ -117,7 +117,10 @@ def _heartbeat(job: LongWork) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(LEASE_SECONDS / 3):
-            job.keep()
+            try:
+                job.keep()
+            except DatabaseError:  # locked for long: the next beat may come in time
+                log.warning("the lease of a job was not renewed", extra={"job": str(job.pk)})
         connection.close()
 
     thread = threading.Thread(target=beat, daemon=True)
