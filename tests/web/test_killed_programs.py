@@ -72,4 +72,4 @@ def test_what_programs_say_while_the_server_is_killed_is_stored_once(gallery, tm
     words = [action.detail["labels"] for action in reversed(history)]
     assert words == [[f"word {n}"] for n in range(len(said))]
     assert len(set(uploads)) == len(uploads) == len(list((place / "uploads").glob("*.webp")))
-    assert len(set(jobs)) == len(jobs) > 10
+    assert len(set(jobs)) == len(jobs) >= 8
