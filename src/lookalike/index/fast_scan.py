@@ -16,7 +16,9 @@ FEW_PASS: Final = 5_000
 """Up to so many images that pass a filter, comparing them all is as fast as anything else."""
 
 _MOST_FETCHED: Final = 4_096
-"""Above this many candidates the scan loses its speed, and comparing the passing rows is better."""
+_MOST_SHARE: Final = 32
+"""Above so many candidates, and above this part of all rows, the scan loses its speed, and comparing
+the passing rows is better."""
 
 
 def refined(k: int, facts: IndexFacts) -> int:
@@ -78,7 +80,8 @@ class FastScanIndex(RowsIndex):
                 return 0
             # The scan knows no filter: fetch as many more as the filter takes away, and a half.
             wanted = wanted * 3 * len(self._codes) // (2 * n_passing)
-        return 0 if wanted > _MOST_FETCHED or wanted >= n_passing else wanted
+        most = max(_MOST_FETCHED, len(self._codes) // _MOST_SHARE)
+        return 0 if wanted > most or wanted >= n_passing else wanted
 
     def _search_one(
         self,
