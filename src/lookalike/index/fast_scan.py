@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
-from lookalike.index.base import TUNED_K, Hits, IndexFacts, Order, check_search, pad_rows
+from lookalike.index.base import TUNED_K, Found, Hits, IndexFacts, Order, check_search, pad_rows
 from lookalike.index.codes import FlatCodes
 from lookalike.index.exact import RowsIndex, exact_hits, refuse_list_order
 from lookalike.index.rows import Rows, contains
@@ -63,6 +63,16 @@ class FastScanIndex(RowsIndex):
         found = [self._search_one(query, k, fetched, passing) for query in queries]
         ids, scores = pad_rows(found, min(k, len(self.rows)))
         return Hits(ids, scores, probed_clusters=np.zeros(len(ids), np.int64), is_exact=False)
+
+    def roughly(self, query: Float32[ndarray, " dim"], n: int) -> Found:
+        """Return about the `n` nearest by their codes; see `nearest_roughly`."""
+        candidates = np.sort(self._codes.nearest(query, n))
+        if len(candidates) < min(n, len(self._codes)):
+            candidates = np.arange(len(self._codes))  # the codes of all look the same
+        if self.rows.alive is not None:
+            candidates = candidates[contains(self.rows.alive, candidates)]
+        similarities = self.rows.similarities(query[None], candidates)[0]
+        return self.rows.stored_ids[candidates], similarities
 
     def without(self, deleted: Ids) -> "FastScanIndex":
         """Return the same index with the `deleted` ids masked."""

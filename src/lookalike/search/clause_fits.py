@@ -7,24 +7,27 @@ from functools import cached_property
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from numpy import ndarray
 
-from lookalike.arrays import NO_ID, normalize
+from lookalike.arrays import Ids, normalize
 from lookalike.errors import UsageError
 from lookalike.features.regions import LOOK_SIDE, MASK_SIDE, box_looks
-from lookalike.index.base import VectorIndex
+from lookalike.index.base import DenseIndex, VectorIndex, nearest_roughly
 from lookalike.search.calibration import Calibration
 from lookalike.search.clauses import CELLS, Clause, ClauseExample, Composition, Number
 from lookalike.search.examples import IdExample, RegionExample
 from lookalike.search.parts import Context
 from lookalike.search.region_gallery import RegionGallery
 
-NEAREST: Final = 8_192
+NEAREST: Final = 16_384
 """Regions whose similarity is looked up where not all are compared; the others have at most that of
 the last of these."""
 
 _ROUNDING: Final = 1e-6
+_STEPS: Final = 8_192
+_UP: Final = 1e-5
+"""More than a similarity in single precision is wrong by."""
 
 Box: TypeAlias = tuple[Number, Number, Number, Number]
 
@@ -42,7 +45,7 @@ class Fit(Protocol):
         """Return how well the regions at some positions fit, from 0 to 1."""
         ...
 
-    def bounds(self, positions: Int64[ndarray, " _"]) -> Float64[ndarray, " _"]:
+    def bounds(self, positions: Int64[ndarray, " _"]) -> Float[ndarray, " _"]:
         """Return values, at most 1, that no region exceeds; ascending positions."""
         ...
 
@@ -194,34 +197,49 @@ class OfPoint:
         similarities = self.index.similarities(self.point[None], self.gallery.ids[positions])[0]
         return self._fit(np.nan_to_num(similarities, nan=-1.0))
 
-    def bounds(self, positions: Int64[ndarray, " _"]) -> Float64[ndarray, " _"]:
-        """Return the values of the nearest regions, and that of the last of them for the others.
+    def bounds(self, positions: Int64[ndarray, " _"]) -> Float[ndarray, " _"]:
+        """Return what no region exceeds, from tables of all regions.
 
-        Where the index is exact all are compared.
+        Where the index is exact, similarities by a matrix product are rounded up to the next of
+        some thousand steps; where it is not, the nearest regions have their own values, and the
+        others that of the last of these.
         """
-        if self.is_exact:
-            return self.values(positions)
-        bounds = np.full(len(positions), self._nearest[1].min(initial=1.0))
-        if len(positions) == 0:
-            return bounds
-        nearest, values = self._nearest
-        run = slice(*np.searchsorted(nearest, [positions[0], positions[-1] + 1]))
-        at = np.searchsorted(positions, nearest[run])
-        is_asked = positions[at] == nearest[run]
-        bounds[at[is_asked]] = values[run][is_asked]
-        return bounds
+        return self._bounds[positions]
 
     @cached_property
-    def _nearest(self) -> tuple[Int64[ndarray, " nearest"], Float64[ndarray, " nearest"]]:
-        """Return where the nearest regions are, ascending, and how well they fit."""
-        hits = self.index.search(self.point[None], min(NEAREST, len(self.gallery.ids)))
-        is_found = hits.ids[0] != NO_ID
-        ids, similarities = hits.ids[0, is_found], hits.scores[0, is_found]
-        order = np.argsort(ids)
-        positions = np.searchsorted(self.gallery.ids, ids[order])
-        return positions, self._fit(similarities[order])
+    def _bounds(self) -> Float32[ndarray, " regions"]:
+        bounds = np.zeros(len(self.gallery.ids), np.float32)
+        if self.is_exact and isinstance(self.index, DenseIndex):
+            for ids, similarities in self.index.products(self.point):
+                bounds[self._places(ids)] = self._rounded_up(similarities)
+            return bounds
+        ids, similarities = nearest_roughly(self.index, self.point, NEAREST)
+        values = self._fit(similarities).astype(np.float32)
+        bounds[:] = values.min(initial=1.0)
+        bounds[self._places(ids)] = values
+        return bounds
 
-    def _fit(self, similarities: Float32[ndarray, " _"]) -> Float64[ndarray, " _"]:
+    def _places(self, ids: Ids) -> Int64[ndarray, " found"] | slice:
+        """Return where regions are in the gallery; at once if they stand there in a row."""
+        all_ids = self.gallery.ids
+        start = int(np.searchsorted(all_ids, ids[0])) if len(ids) else 0
+        if np.array_equal(all_ids[start : start + len(ids)], ids):
+            return slice(start, start + len(ids))
+        return np.searchsorted(all_ids, ids)
+
+    def _rounded_up(
+        self, similarities: Float32[ndarray, " _"]
+    ) -> Float32[ndarray, " _"]:
+        steps = (similarities * (_STEPS / 2) + _STEPS / 2).clip(0, _STEPS)
+        return self._table[steps.astype(np.int16)]
+
+    @cached_property
+    def _table(self) -> Float32[ndarray, " steps"]:
+        """How well a similarity within each step fits at most."""
+        edges = np.linspace(-1, 1, _STEPS + 1) + _UP
+        return self._fit(np.append(edges[1:], edges[-1])).astype(np.float32)
+
+    def _fit(self, similarities: Float[ndarray, " _"]) -> Float64[ndarray, " _"]:
         rarities = self.calibration.scores(similarities)
         values: ndarray = rarities / (1 + rarities)
         return values

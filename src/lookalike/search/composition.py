@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Final, final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
@@ -40,7 +40,10 @@ _BOUNDED_CHUNK: Final = 4_096
 _MOST: Final = 2_048
 """Images that are compared where bounds are not sure; the best are nearly always among the first."""
 
-_ROUNDING: Final = 1e-12
+_HEAD: Final = 4_096
+"""So many images are put in order at first."""
+
+_ROUNDING: Final = 1e-6
 _NOWHERE: Final = np.iinfo(np.int64).max
 
 
@@ -63,6 +66,10 @@ class CompositionPart:
         drawn = np.random.default_rng(0).permutation(gallery.image_ids)[:_SAMPLE]
         self._calibration = fit_similarities(self._similarities(np.sort(drawn)))
 
+    def alone(self, k: int) -> int:
+        """Return `k`; see `RankingPart`."""
+        return k
+
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
         """Return at least the `n` best images, or nearly so where regions are found by codes.
 
@@ -78,10 +85,12 @@ class CompositionPart:
         if len(images) <= n:
             return Proposal(images)
         bounds = self._bounds()[np.searchsorted(self._gallery.image_ids, images)]
-        order = np.argsort(-bounds, kind="stable")
-        most = len(images) if self._is_sure else max(_MOST, 2 * n)
+        most = len(images) if self._is_sure else min(len(images), max(_MOST, 2 * n))
         reached = np.empty(0)
-        for start in range(0, min(len(order), most), _CHUNK):
+        order = _best_first(bounds, _HEAD + n)
+        for start in range(0, most, _CHUNK):
+            if start + _CHUNK > len(order):
+                order = _best_first(bounds, len(bounds))
             best = np.partition(reached, -n)[-n] if len(reached) >= n else -1.0
             if bounds[order[start]] <= best:
                 return Proposal(images[order[:start]], is_exact=self._is_sure)
@@ -195,14 +204,27 @@ def _fit_of(
 
 def _bound_of(
     said: Sequence[Fit], positions: Int64[ndarray, " regions"]
-) -> Float64[ndarray, " regions"]:
+) -> Float[ndarray, " regions"]:
     """Return bounds of the product of what is said of each region."""
     first, *others = said
     product = first.bounds(positions)
     for fit in others:
-        alive = np.flatnonzero(product)
-        product[alive] *= fit.bounds(positions[alive])
+        is_alive = product > 0
+        if 2 * np.count_nonzero(is_alive) > len(product):
+            product = product * fit.bounds(positions)
+        else:
+            alive = np.flatnonzero(is_alive)
+            product[alive] *= fit.bounds(positions[alive])
     return product
+
+
+def _best_first(bounds: Float64[ndarray, " items"], n: int) -> Int64[ndarray, " best"]:
+    """Return the order of at least the `n` greatest, equal ones as they stand."""
+    if n >= len(bounds):
+        return np.argsort(-bounds, kind="stable").astype(np.int64)
+    head = np.flatnonzero(bounds >= np.partition(bounds, -n)[-n])
+    best: ndarray = head[np.argsort(-bounds[head], kind="stable")]
+    return best
 
 
 def best_of_each(

@@ -64,6 +64,15 @@ class Part(Protocol):
 
 
 @runtime_checkable
+class RankingPart(Protocol):
+    """A part whose proposals are the best by its very scores: alone, it need propose no more."""
+
+    def alone(self, k: int) -> int:
+        """Return how many images are to be proposed for `k` hits where nothing else is asked."""
+        ...
+
+
+@runtime_checkable
 class LocatedPart(Protocol):
     """A part that also knows where in an image the match is."""
 

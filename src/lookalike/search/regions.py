@@ -41,6 +41,10 @@ class RegionPart:
         self._index = gallery.indexes["content"]
         self._point = point[None]
 
+    def alone(self, k: int) -> int:
+        """Return `k`; see `RankingPart`."""
+        return k
+
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
         """Return the images of the best regions until there are `n` or all."""
         gallery = self._gallery

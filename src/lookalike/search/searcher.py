@@ -25,7 +25,7 @@ from lookalike.search.batches import Batch, Points, weight_table, weights_of
 from lookalike.search.calibration import Calibration, fit_text_calibration
 from lookalike.search.makers import make_parts, passing
 from lookalike.search.multipoint import NearestPoint, nearest_points
-from lookalike.search.parts import Context, Part, Proposal
+from lookalike.search.parts import Context, Part, Proposal, RankingPart
 from lookalike.search.queries import TEXT_DESCRIPTOR, Query
 from lookalike.search.query_embeddings import (
     ExampleEncoder,
@@ -261,7 +261,8 @@ class Searcher:
         # Indexes are tuned on pictures; words lie elsewhere, and need more candidates.
         is_simple = len(batch.points) == 1 and not batch.points[0].is_text and not any(batch.parts)
         n_wanted = k if is_simple else max(_CANDIDATES, _CANDIDATES_PER_HIT * k)
-        n_wanted += max((len(ids) for ids in batch.excluded), default=0)
+        n_excluded = max((len(ids) for ids in batch.excluded), default=0)
+        n_wanted += n_excluded
         found = [
             (points, points.index.search(points.points, n_wanted, allowed=allowed))
             for points in batch.points
@@ -270,7 +271,11 @@ class Searcher:
         for row, parts in enumerate(batch.parts):
             # Without examples of the kind a row of points is empty and says nothing.
             of_row = [_row(hits, row) for points, hits in found if points.shares[row] or not parts]
-            of_row += [part.propose(n_wanted, allowed) for part in parts]
+            match [*of_row, *parts]:
+                case [RankingPart() as part]:
+                    of_row = [part.propose(part.alone(k) + n_excluded, allowed)]
+                case _:
+                    of_row += [part.propose(n_wanted, allowed) for part in parts]
             n_passing = len(self._ids) if allowed is None else len(allowed)
             rows.append(_joined(of_row, n_passing))
         return rows

@@ -28,8 +28,8 @@ TAIL_SHARE: Final = 0.1
 """An index is built again when so many regions came or went since, as a share of its size."""
 
 SCANNED_BELOW: Final = 5_000_000
-"""So many regions are scanned by their codes before they are put into clusters: an image is found by
-the best of many regions, of which the nearest clusters would give too few."""
+"""The content of so many regions is scanned by codes before it is put into clusters: thousands of
+the nearest are wanted, of which the nearest clusters give too few."""
 
 NO_REGIONS: Final = (
     "this collection has no regions yet; index them with: lookalike index COLLECTION --regions "
@@ -165,10 +165,10 @@ class RegionShelf:
     def _kind(
         self, name: str, n: int, kind: Literal["auto"] | Kind
     ) -> Literal["auto"] | Kind:
-        """Of colors and textures there is nothing to choose; codes of all are scanned for long."""
-        wanted = kind if name == "content" or kind == "exact" else "auto"
-        is_scanned = wanted == "auto" and EXACT_BELOW <= n <= SCANNED_BELOW
-        return "pq" if is_scanned else wanted
+        """Colors and textures are so short that comparing all is fast."""
+        if name != "content":
+            return "exact"
+        return "pq" if kind == "auto" and EXACT_BELOW <= n <= SCANNED_BELOW else kind
 
     def _lacks_outlines(self) -> bool:
         try:
