@@ -101,9 +101,7 @@ def publish_columns(
     return card
 
 
-def open_columns(
-    folder: Path, name: str, *, model: str
-) -> tuple[dict[str, ndarray], ColumnsCard]:
+def open_columns(folder: Path, name: str, *, model: str) -> tuple[dict[str, ndarray], ColumnsCard]:
     """Map a table into memory; sizes are compared, checksums are not.
 
     Raises:

@@ -17,8 +17,8 @@ FEW_PASS: Final = 5_000
 
 _MOST_FETCHED: Final = 4_096
 _MOST_SHARE: Final = 32
-"""Above so many candidates, and above this part of all rows, the scan loses its speed, and comparing
-the passing rows is better."""
+"""Above so many candidates, and above this part of all rows, the scan loses its speed, and
+comparing the passing rows is better."""
 
 
 def refined(k: int, facts: IndexFacts) -> int:

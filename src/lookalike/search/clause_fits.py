@@ -50,9 +50,7 @@ class Fit(Protocol):
         ...
 
 
-def fits_of(
-    composition: Composition, gallery: RegionGallery, context: Context
-) -> list[list[Fit]]:
+def fits_of(composition: Composition, gallery: RegionGallery, context: Context) -> list[list[Fit]]:
     """Return for each clause what it says, cheapest first.
 
     Raises:
@@ -227,9 +225,7 @@ class OfPoint:
             return slice(start, start + len(ids))
         return np.searchsorted(all_ids, ids)
 
-    def _rounded_up(
-        self, similarities: Float32[ndarray, " _"]
-    ) -> Float32[ndarray, " _"]:
+    def _rounded_up(self, similarities: Float32[ndarray, " _"]) -> Float32[ndarray, " _"]:
         steps = (similarities * (_STEPS / 2) + _STEPS / 2).clip(0, _STEPS)
         return self._table[steps.astype(np.int16)]
 

@@ -38,7 +38,8 @@ _BOUNDED_CHUNK: Final = 4_096
 """Images whose bounds are found together."""
 
 _MOST: Final = 2_048
-"""Images that are compared where bounds are not sure; the best are nearly always among the first."""
+"""Images that are compared where bounds are not sure: the best are nearly always among the
+first."""
 
 _HEAD: Final = 4_096
 """So many images are put in order at first."""
@@ -269,5 +270,3 @@ def _best_sum(fits: Float64[ndarray, "clauses regions"]) -> float:
     if not fits.any():
         return 0.0
     return float(fits[_assigned(fits)].sum())
-
-

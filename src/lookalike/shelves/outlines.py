@@ -57,9 +57,7 @@ def build_outlines(folder: Path, catalog: Catalog, model: str) -> ColumnsCard:
 
     revision = catalog.revision
     facts = {"names": names}
-    return publish_columns(
-        folder, TABLE, batches(), model=model, revision=revision, facts=facts
-    )
+    return publish_columns(folder, TABLE, batches(), model=model, revision=revision, facts=facts)
 
 
 def joined(stored: Outlines, newer: Outlines, gone: Ids) -> Outlines:

@@ -162,9 +162,7 @@ class RegionShelf:
             ),
         )
 
-    def _kind(
-        self, name: str, n: int, kind: Literal["auto"] | Kind
-    ) -> Literal["auto"] | Kind:
+    def _kind(self, name: str, n: int, kind: Literal["auto"] | Kind) -> Literal["auto"] | Kind:
         """Colors and textures are so short that comparing all is fast."""
         if name != "content":
             return "exact"
