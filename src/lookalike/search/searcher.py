@@ -33,7 +33,7 @@ from lookalike.search.query_embeddings import (
     embed_queries,
     embed_texts,
 )
-from lookalike.search.shaping import shape, stack, window
+from lookalike.search.shaping import is_plainly_by_date, shape, stack, window
 from lookalike.search.steered_search import SteeredSearch, table_of
 
 _CANDIDATES: Final = 1_000
@@ -124,6 +124,10 @@ class Searcher:
         if query.filter:
             passed = passing(query, self._collection)
             allowed = _both(passed, allowed)
+        if is_plainly_by_date(query):
+            # What is not shown need not be looked at.
+            among = self._ids if allowed is None else common(self._ids, allowed)
+            allowed = np.sort(self._collection.catalog.filters.newest(among, k))
         n_images = len(self._ids) if allowed is None else len(allowed)
         hits = self._find([query], window(query, k, n_images), allowed)
         return shape(hits, query, k, n_images, self._indexes, self._context)
