@@ -120,7 +120,7 @@ def make_region_parts(query: Query, context: Context) -> Sequence[Part]:
             f"{REGION!r} has a weight, but no picture is given that regions could be like; "
             "add one, with --box if a part of it is meant"
         )
-    if has_weight and not (query.weights or {})[REGION] and context.has_regions:
+    if has_weight and not (query.weights or {})[REGION]:
         return [Unasked(REGION)]
     gallery = context.open_regions()
     rows = embed_queries([asked], {"content": context.index("content")}, context.pictures)
