@@ -5,6 +5,7 @@ one takes the processor some milliseconds. Kept are the three likeliest classes 
 with their probabilities in 255ths: six bytes a cell.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,7 +38,7 @@ class KeptMaps:
     @property
     def side(self) -> int:
         """Cells across."""
-        return round(self.classes.shape[2] ** 0.5)
+        return math.isqrt(int(self.classes.shape[2]))
 
     def rows(self, rows: ndarray) -> "KeptMaps":
         """Return those of some images, by position or by mask."""
