@@ -89,7 +89,8 @@ class OfLabel:
 
     def values(self, positions: Int64[ndarray, " _"]) -> Float64[ndarray, " _"]:
         """Return 1 or 0."""
-        return (self.gallery.labels[positions] == self.wanted).astype(np.float64)
+        is_same: ndarray = self.gallery.labels[positions] == self.wanted
+        return is_same.astype(np.float64)
 
     bounds = values
 
@@ -202,7 +203,8 @@ class OfPoint:
         some thousand steps; where it is not, the nearest regions have their own values, and the
         others that of the last of these.
         """
-        return self._bounds[positions]
+        bounds: ndarray = self._bounds[positions]
+        return bounds
 
     @cached_property
     def _bounds(self) -> Float32[ndarray, " regions"]:

@@ -65,7 +65,7 @@ class Part(Protocol):
 
 
 @runtime_checkable
-class RankingPart(Protocol):
+class RankingPart(Part, Protocol):
     """A part whose proposals are the best by its very scores: alone, it need propose no more."""
 
     def alone(self, k: int) -> int:

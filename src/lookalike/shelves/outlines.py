@@ -79,7 +79,8 @@ def joined(stored: Outlines, newer: Outlines, gone: Ids) -> Outlines:
 def _renamed(outlines: Outlines, names: tuple[str, ...]) -> Int64[ndarray, " regions"]:
     """Return the labels as positions in other names."""
     own = np.array([*(names.index(name) for name in outlines.names), -1], np.int64)
-    return own[outlines.labels]
+    renamed: ndarray = own[outlines.labels]
+    return renamed
 
 
 def _columns(outlines: Outlines) -> Columns:
