@@ -26,7 +26,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from lookalike.exporting import Selected, Target, export
 from PIL import Image, ImageDraw
 
 from benchmarks.mixed_collection import build
@@ -35,6 +34,7 @@ from lookalike.collection import Collection
 from lookalike.datasets import open_dataset
 from lookalike.features.color_words import write_color
 from lookalike.images.decoding import decode
+from lookalike.knowing.exporting import Selected, Target, export
 from lookalike.search.clauses import Clause, Composition
 from lookalike.search.colors import ColorShares, PaintedColors
 from lookalike.search.drawings import Drawing

@@ -42,8 +42,15 @@ from lookalike.datasets.scenes import write_scenes
 from lookalike.evaluation.layout import layout_overlap
 from lookalike.evaluation.statistics import estimate_means
 from lookalike.learning.recipes import Recipe, learn
+from lookalike.search.kept_maps import (
+    KEPT_CLASSES,
+    keep,
+    kept_side,
+    painted_classes,
+    painted_overlap,
+)
 from lookalike.search.layouts import PaintedLayout, PaintedMap
-from lookalike.search.painting import SHORTLIST, agreement, painted_overlap
+from lookalike.search.painting import SHORTLIST, agreement
 from lookalike.search.queries import Query
 from lookalike.terminal import Bars
 
@@ -102,13 +109,13 @@ class Gallery:
         """Score pictures as a painted layout does: of the nearest codes the best overlap."""
         nearest = np.argsort(-self.by_code(painted), kind="stable")[:SHORTLIST]
         scores = np.full(len(self.codes), -1.0)
-        overlaps = painted_overlap(painted, self.seen[nearest])
+        overlaps = painted_overlap(painted, keep(self.seen[nearest]))
         scores[nearest] = agreement(painted, overlaps, self.by_code(painted)[nearest])
         return scores
 
     def by_coarse_overlap(self, painted: np.ndarray) -> np.ndarray:
         """Score pictures by the overlap of averaged maps; all of them are compared."""
-        return painted_overlap(shrink_label_maps(painted[None], SIDE)[0], self.averaged)
+        return soft_overlap(shrink_label_maps(painted[None], SIDE)[0], self.averaged)
 
     def by_distance(self, painted: np.ndarray) -> np.ndarray:
         """Score pictures by the distance of averaged maps, where anything is painted."""
@@ -118,6 +125,18 @@ class Gallery:
         asked = shares / np.maximum(known, 1e-9)
         different = ((self.averaged - asked) ** 2).sum(axis=1)
         return -(different * known).sum(axis=(1, 2))
+
+
+def soft_overlap(target: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the overlaps of `painted_overlap` with probabilities of all classes."""
+    is_painted = target != VOID
+    painted = target[is_painted]
+    overlaps = []
+    for value in painted_classes(painted):
+        seen, is_class = probabilities[:, value][:, is_painted], painted == value
+        common = seen[:, is_class].sum(axis=1)
+        overlaps.append(common / (is_class.sum() + seen[:, ~is_class].sum(axis=1)))
+    return np.mean(overlaps, axis=0)
 
 
 def averaged(maps: np.ndarray) -> np.ndarray:
@@ -250,6 +269,7 @@ def run_seed(models: Path, seed: int, gallery: Path, n_queries: int, work: Path)
     result["bytes_per_image"] = {
         name: 4 * each.collection.card.code_dim for name, each in opened.items()
     }
+    result["bytes_of_kept_map"] = 2 * KEPT_CLASSES * kept_side(grid) ** 2
     result["predicted_miou"] = {
         name: each.collection.card.measured.get("predicted_miou") for name, each in opened.items()
     }

@@ -47,6 +47,7 @@ from lookalike.search.queries import (
     RegionExample,
 )
 from lookalike.shelves.images import Gallery, Shelf, check_options
+from lookalike.shelves.label_maps import MapShelf
 from lookalike.shelves.regions import RegionShelf
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.folder import (
@@ -287,6 +288,8 @@ class Collection:
         self._shelf.renew(kind, recall_target, force=force, progress=progress)
         wanted = check_options(kind, recall_target)
         self._region_shelf.renew(wanted, recall_target, force=force, progress=progress)
+        if self.card.has_layout:
+            self._map_shelf.renew(force=force, progress=progress)
         self._gallery = None
 
     def search(self, query: "Query | AnyPath | int | np.integer[Any]", k: int = 10) -> Hits:
@@ -316,7 +319,9 @@ class Collection:
         now = (self.catalog.revision, self._shelf.published())
         if found is None or (found.revision, found.published) != now:
             regions = self._region_shelf.open
-            found = self._gallery = self._shelf.open(self, lambda: self.model, self, regions)
+            maps = self._map_shelf.open() if self.card.has_layout else None
+            found = self._shelf.open(self, lambda: self.model, self, regions, maps)
+            self._gallery = found
         return found
 
     @property
@@ -383,6 +388,11 @@ class Collection:
     @property
     def _region_shelf(self) -> RegionShelf:
         return RegionShelf(self._folder.index, self.catalog, self.manifest.model)
+
+    @property
+    def _map_shelf(self) -> MapShelf:
+        folder, model = self._folder.index, self.manifest.model
+        return MapShelf(folder, self.catalog, model, lambda: self.model)
 
     @property
     def _shelf(self) -> Shelf:

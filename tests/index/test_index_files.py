@@ -97,7 +97,7 @@ def _published(folder: Path, kind: str) -> tuple[RowsIndex, IndexCard]:
 def test_without_a_card_all_builds_are_strays(tmp_path: Path) -> None:
     publish(tmp_path, "pq")
     (tmp_path / "content.json").unlink()
-    assert len(remove_strays(tmp_path, "content", None)) == 3
+    assert len(remove_strays(tmp_path, "content", ())) == 3
     assert list(tmp_path.iterdir()) == []
 
 

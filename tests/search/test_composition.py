@@ -1,14 +1,17 @@
 """Clauses about several regions: what they mean, and that the best assignment is found."""
 
 import json
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
 from lookalike.errors import UsageError
+from lookalike.index.building import build_index
+from lookalike.index.exact import exact_index
 from lookalike.search.clauses import Clause, Composition, composition_from_json
-from lookalike.search.composition import make_composition_parts
+from lookalike.search.composition import best_of_each, make_composition_parts
 from lookalike.search.examples import FileExample, IdExample, PixelsExample, RegionExample
 from lookalike.search.parts import Context
 from lookalike.search.queries import Query
@@ -27,6 +30,20 @@ class Model:
     card = Card()
 
 
+def of_first_regions(gallery):
+    """An index in which each image has the content of its first region."""
+    ids = gallery.image_ids
+    return exact_index(ids, gallery.indexes["content"].vectors(gallery.ids[gallery.starts[:-1]]))
+
+
+EVERY_FIT = [
+    ("label=dog,position=left", "position=upper-right", "size=2..6%"),
+    ("position=center", "position=0.1,0.2,0.3,0.5,label=cat"),
+    ("position=lower",),
+    ("size=1..2%,position=0.5,0.5,0.5,0.5",),
+]
+
+
 @pytest.fixture(scope="module")
 def part_of(tmp_path_factory):
     """Makes the part of some clauses, as it is made for a query."""
@@ -34,7 +51,8 @@ def part_of(tmp_path_factory):
     with Catalog.create(path, {"content": 6}) as catalog:
 
         def make(gallery, *texts):
-            context = Context({}, {}, catalog, Model, regions=lambda: gallery)
+            of_images = {"content": of_first_regions(gallery)}
+            context = Context(of_images, {}, catalog, Model, regions=lambda: gallery)
             composition = Composition(tuple(map(Clause.parse, texts)))
             [part] = make_composition_parts(Query(composition=composition), context)
             return part
@@ -90,6 +108,71 @@ def test_the_best_images_are_proposed(part_of, rng, monkeypatch, n):
         assert len(proposal.ids) < N_IMAGES / 2  # the bound spares most
     allowed = np.array([2, 3, WITHOUT, 8])
     assert set(part.propose(n, allowed).ids.tolist()) <= {2, 3, 8}
+
+
+@pytest.mark.parametrize("texts", EVERY_FIT)
+def test_no_region_and_no_image_exceeds_its_bound(part_of, rng, texts):
+    gallery = gallery_of(rng)
+    part = part_of(gallery, *texts)
+    everything = np.arange(len(gallery.ids))
+    for said in part._clauses:
+        for fit in said:
+            values, bounds = fit.values(everything), fit.bounds(everything)
+            assert (values <= bounds * (1 + 1e-9)).all()
+            assert (fit.bounds(everything[3::5]) == bounds[3::5]).all()
+            assert bounds.max() <= 1
+    bounds = part._bounds()
+    assert (part._similarities(gallery.image_ids) <= bounds).all()
+
+
+@pytest.mark.parametrize("texts", EVERY_FIT)
+def test_the_first_hits_are_those_of_comparing_all(part_of, rng, monkeypatch, texts):
+    monkeypatch.setattr("lookalike.search.composition._CHUNK", 4)
+    monkeypatch.setattr("lookalike.search.composition._HEAD", 1)
+    monkeypatch.setattr("lookalike.search.composition._BOUNDED_CHUNK", 7)
+    gallery = gallery_of(rng)
+    part = part_of(gallery, *texts)
+    scores = part_of(gallery, *texts).scores(gallery.image_ids)
+    proposal = part.propose(5, None)
+    assert proposal.is_exact
+    found = np.sort(part.scores(proposal.ids))[-5:]
+    assert found.tolist() == np.sort(scores)[-5:].tolist()
+
+
+def test_best_of_each_is_the_best_assignment_where_nothing_is_shared(rng):
+    lengths = rng.integers(1, 6, 200)
+    fits = rng.uniform(0, 1, (3, lengths.sum())) * (rng.uniform(0, 1, (3, lengths.sum())) < 0.6)
+    best, is_shared = best_of_each(fits, lengths)
+    stops = np.cumsum(lengths)
+    for image, (stop, length) in enumerate(zip(stops, lengths, strict=True)):
+        expected = slow_similarity(fits[:, stop - length : stop])
+        reached = best[:, image].sum() / 3
+        assert reached >= expected - 1e-12
+        assert is_shared[image] or reached == pytest.approx(expected)
+    assert 0.2 < is_shared.mean() < 0.8
+
+
+def test_what_codes_find_is_what_comparing_all_finds(part_of, rng):
+    """Of two thousand regions the codes give a quarter; the best images are among them."""
+    exact = gallery_of(rng, n_images=500)
+    coded = replace(exact, indexes={**exact.indexes, "content": coded_index(exact)})
+    texts = ("content-of=7,position=left", "content-of=9")
+    parts = [part_of(gallery, *texts) for gallery in (exact, coded)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lookalike.search.clause_fits.NEAREST", len(exact.ids) // 4)
+        patch.setattr("lookalike.search.composition._MOST", 300)
+        proposal = parts[1].propose(5, None)
+    assert not proposal.is_exact
+    assert len(proposal.ids) < 400
+    best = exact.image_ids[np.argsort(-parts[0].scores(exact.image_ids))[:5]]
+    assert np.isin(best, proposal.ids).mean() >= 0.8
+
+
+def coded_index(gallery):
+    """The index that large collections have."""
+    rows = gallery.indexes["content"].rows
+    batch = [(gallery.ids, rows.embeddings)]
+    return build_index(batch, dim=rows.dim, n=len(gallery.ids), kind="pq")
 
 
 def test_the_same_label_twice_needs_two_regions(part_of, rng):

@@ -10,9 +10,10 @@ from PIL import Image
 from lookalike import Collection
 from lookalike.arrays import BACKGROUND, NO_ID, VOID, normalize
 from lookalike.errors import ImageError, LookalikeError, UsageError
+from lookalike.search.kept_maps import keep, painted_overlap
 from lookalike.search.layout_files import read_layout
 from lookalike.search.layouts import LabelBox, PaintedLayout, PaintedMap, class_value, read_boxes
-from lookalike.search.painting import on_grid, painted_overlap
+from lookalike.search.painting import on_grid
 from lookalike.search.queries import IdExample, Query
 from tests.small_sets import save, write_masks
 from tests.tiny_model import CLASSES, GRID, PALETTE, paint, write_tiny_model
@@ -77,10 +78,20 @@ def test_overlaps_are_those_of_a_loop_over_cells(rng):
     for _ in range(20):
         target = rng.choice([0, 1, 2, 3, VOID], (5, 5)).astype(np.uint8)
         seen = rng.dirichlet(np.ones(4), (6, 5, 5)).transpose(0, 3, 1, 2).astype(np.float32)
-        expected = [slow_overlap(target, one) for one in seen]
-        np.testing.assert_allclose(painted_overlap(target, seen), expected, rtol=1e-5)
+        expected = [slow_overlap(target, one) for one in as_kept(seen)]
+        np.testing.assert_allclose(painted_overlap(target, keep(seen)), expected, rtol=1e-6)
     empty = np.zeros((5, 5), np.uint8)
-    np.testing.assert_allclose(painted_overlap(empty, seen)[0], slow_overlap(empty, seen[0]))
+    expected = slow_overlap(empty, as_kept(seen)[0])
+    np.testing.assert_allclose(painted_overlap(empty, keep(seen))[0], expected, rtol=1e-6)
+
+
+def as_kept(seen):
+    """The three likeliest classes of each cell, in 255ths; the others have none."""
+    kept = np.zeros_like(seen, np.float64)
+    for item, row, column in np.ndindex(len(seen), *seen.shape[2:]):
+        best = np.argsort(-seen[item, :, row, column], kind="stable")[:3]
+        kept[item, best, row, column] = np.rint(255 * seen[item, best, row, column]) / 255
+    return kept
 
 
 def test_the_map_of_a_picture_brings_it_back(photos, maps):
@@ -101,7 +112,7 @@ def test_what_is_not_painted_says_nothing(photos, maps):
     assert found(first)[0] == 10
     probabilities = photos.model.decode_codes(photos.vectors(found(first), "layout"))
     target = on_grid(layout, photos.card)
-    agreements = slow_agreements(photos, target, found(first), probabilities)
+    agreements = slow_agreements(photos, target, found(first), as_kept(probabilities))
     assert agreements == sorted(agreements, reverse=True)
     assert slow_overlap(target, probabilities[0]) == pytest.approx(1, abs=1e-2)
 

@@ -200,6 +200,15 @@ def test_sorting_by_date_is_newest_first_and_by_name_without_folders(place):
     assert again.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 9])
+def test_the_newest_are_the_first_by_date(place, monkeypatch, n):
+    monkeypatch.setattr("lookalike.storage.filtering._WALKED", 1)
+    catalog, ids = place
+    wanted = np.array(sorted(ids[name] for name in "abde"))
+    order = np.argsort(catalog.filters.sort_keys(wanted, "date"), kind="stable")
+    assert catalog.filters.newest(wanted, n).tolist() == wanted[order][:n].tolist()
+
+
 def test_a_file_that_failed_is_no_image(tmp_path):
     catalog, ids = make(tmp_path / "c.sqlite")
     with catalog:

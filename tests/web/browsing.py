@@ -35,10 +35,11 @@ FLAGS = [
 
 @dataclass
 class Served:
-    """Where a server answers, and what its owner's browser shows it."""
+    """Where a server answers, what its owner's browser shows it, and its one collection."""
 
     home: str
     cookies: list[dict[str, str]]
+    first: str
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +74,8 @@ def serving(collection, place):
         pytest.fail("".join(lines))
     home = f"http://127.0.0.1:{port}"
     _wait_for(f"{home}/healthz/live")
-    yield Served(home, _signed_in(home, lines[-1].strip()))
+    cookies, first = _signed_in(home, lines[-1].strip())
+    yield Served(home, cookies, first)
     server.terminate()
     server.communicate(timeout=20)
 
@@ -92,7 +94,9 @@ def _signed_in(home, welcome):
     kept = CookieJar()
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(kept))
     opener.open(welcome, timeout=30).close()
-    return [{"name": each.name, "value": each.value, "url": home} for each in kept]
+    with opener.open(f"{home}/", timeout=30) as page:
+        first = page.url
+    return [{"name": each.name, "value": each.value, "url": home} for each in kept], first
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,7 @@ def page(signed_in, served):
     opened.route("**/*", only_local)
     opened.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(f"{served.home}/")
+    opened.goto(served.first)  # some tests add collections, and then the start lists all
     opened.complaints = complaints
     yield opened
     opened.close()

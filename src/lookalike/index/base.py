@@ -1,6 +1,6 @@
 """What an index answers, and what every index can do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -106,6 +106,10 @@ class IndexFacts:
     build_seconds: float = 0.0
 
 
+Found: TypeAlias = tuple[Ids, Float32[ndarray, " found"]]
+"""Ids and their similarities to one query."""
+
+
 @runtime_checkable
 class VectorIndex(Protocol):
     """Nearest neighbors by inner product of unit vectors.
@@ -163,6 +167,40 @@ class VectorIndex(Protocol):
         """Return the inner products of queries and stored embeddings.
 
         Columns follow `ids`, or the stored order without; `nan` for ids that are not stored.
+        """
+        ...
+
+
+@runtime_checkable
+class RoughIndex(Protocol):
+    """An index that can give thousands in the time of a few, chosen by their codes alone."""
+
+    def roughly(self, query: Float32[ndarray, " dim"], n: int) -> Found:
+        """Return about the `n` nearest; see `nearest_roughly`."""
+        ...
+
+
+def nearest_roughly(index: VectorIndex, query: Float32[ndarray, " dim"], n: int) -> Found:
+    """Return about the `n` nearest: ids and similarities, in no order.
+
+    Where codes choose, nothing beyond the `n` is compared, so that some of the nearest are missing
+    and others have come instead; the similarities are those of the rows themselves.
+    """
+    if isinstance(index, RoughIndex):
+        return index.roughly(query, n)
+    hits = index.search(query[None], n)
+    is_found = hits.ids[0] != NO_ID
+    return hits.ids[0, is_found], hits.scores[0, is_found]
+
+
+@runtime_checkable
+class DenseIndex(Protocol):
+    """An index that can compare all its rows by matrix products."""
+
+    def products(self, query: Float32[ndarray, " dim"]) -> Iterator[Found]:
+        """Give all ids and their similarities, some ten thousand at a time.
+
+        The last bits of these similarities may differ from those of others.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Comparing the query with every image: the right choice up to some ten thousand images."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Final, final
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy import ndarray
 
 from lookalike.arrays import Embeddings, Ids, top_k
 from lookalike.errors import UsageError
-from lookalike.index.base import Hits, IndexFacts, Order, check_search, pad_rows
-from lookalike.index.rows import Rows
+from lookalike.index.base import Found, Hits, IndexFacts, Order, check_search, pad_rows
+from lookalike.index.rows import Rows, contains
 
 _TABLE_SIZE: Final = 1 << 24
 """Similarities held in memory at once: 64 MiB."""
+
+_PRODUCTS: Final = 1 << 16
+"""Rows multiplied at once."""
 
 
 class OverRows:
@@ -41,6 +45,16 @@ class OverRows:
     ) -> Float32[ndarray, "queries items"]:
         """Return inner products; see `VectorIndex.similarities`."""
         return self.rows.similarities_to(queries, ids)
+
+    def products(self, query: Float32[ndarray, " dim"]) -> Iterator[Found]:
+        """Give all ids and similarities, by matrix products; see `DenseIndex`."""
+        for start in range(0, len(self.rows.stored_ids), _PRODUCTS):
+            part = slice(start, start + _PRODUCTS)
+            ids, similarities = self.rows.stored_ids[part], self.rows.embeddings[part] @ query
+            if self.rows.alive is not None:
+                is_alive = contains(self.rows.alive, np.arange(start, start + len(ids)))
+                ids, similarities = ids[is_alive], similarities[is_alive]
+            yield ids, similarities
 
 
 class RowsIndex(OverRows, ABC):

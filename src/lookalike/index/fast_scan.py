@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from lookalike.arrays import Ids
-from lookalike.index.base import TUNED_K, Hits, IndexFacts, Order, check_search, pad_rows
+from lookalike.index.base import TUNED_K, Found, Hits, IndexFacts, Order, check_search, pad_rows
 from lookalike.index.codes import FlatCodes
 from lookalike.index.exact import RowsIndex, exact_hits, refuse_list_order
 from lookalike.index.rows import Rows, contains
@@ -16,7 +16,9 @@ FEW_PASS: Final = 5_000
 """Up to so many images that pass a filter, comparing them all is as fast as anything else."""
 
 _MOST_FETCHED: Final = 4_096
-"""Above this many candidates the scan loses its speed, and comparing the passing rows is better."""
+_MOST_SHARE: Final = 32
+"""Above so many candidates, and above this part of all rows, the scan loses its speed, and
+comparing the passing rows is better."""
 
 
 def refined(k: int, facts: IndexFacts) -> int:
@@ -62,6 +64,16 @@ class FastScanIndex(RowsIndex):
         ids, scores = pad_rows(found, min(k, len(self.rows)))
         return Hits(ids, scores, probed_clusters=np.zeros(len(ids), np.int64), is_exact=False)
 
+    def roughly(self, query: Float32[ndarray, " dim"], n: int) -> Found:
+        """Return about the `n` nearest by their codes; see `nearest_roughly`."""
+        candidates = np.sort(self._codes.nearest(query, n))
+        if len(candidates) < min(n, len(self._codes)):
+            candidates = np.arange(len(self._codes))  # the codes of all look the same
+        if self.rows.alive is not None:
+            candidates = candidates[contains(self.rows.alive, candidates)]
+        similarities = self.rows.similarities(query[None], candidates)[0]
+        return self.rows.stored_ids[candidates], similarities
+
     def without(self, deleted: Ids) -> "FastScanIndex":
         """Return the same index with the `deleted` ids masked."""
         return FastScanIndex(self.rows.without(deleted), self.facts, self._codes)
@@ -78,7 +90,8 @@ class FastScanIndex(RowsIndex):
                 return 0
             # The scan knows no filter: fetch as many more as the filter takes away, and a half.
             wanted = wanted * 3 * len(self._codes) // (2 * n_passing)
-        return 0 if wanted > _MOST_FETCHED or wanted >= n_passing else wanted
+        most = max(_MOST_FETCHED, len(self._codes) // _MOST_SHARE)
+        return 0 if wanted > most or wanted >= n_passing else wanted
 
     def _search_one(
         self,

@@ -17,7 +17,7 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -109,13 +109,13 @@ def publish_index(
         failpoint("index.codes_written")
     ids = index.rows.stored_ids
     max_id = int(ids[-1]) if len(ids) else -1
-    files = {path.name: _record(path) for path in paths}
-    _flush(rows_file)
+    files = {path.name: record_of(path) for path in paths}
+    flush(rows_file)
     card = IndexCard(descriptor, model, revision, max_id, index.facts, files, calibration)
     failpoint("index.recorded")
     write_atomically(folder / f"{descriptor}.json", _to_json(card))
     failpoint("index.published")
-    remove_strays(folder, descriptor, card)
+    remove_strays(folder, descriptor, card.files)
     return card
 
 
@@ -176,23 +176,22 @@ def check_index(folder: Path, descriptor: str) -> IndexCard:
     """
     _, card = open_index(folder, descriptor)
     for name, expected in card.files.items():
-        found = _record(folder / name)
+        found = record_of(folder / name)
         if found != expected:
             raise _unavailable(folder / name, "its content has changed since it was written")
     return card
 
 
-def remove_strays(folder: Path, descriptor: str, card: IndexCard | None) -> list[Path]:
-    """Delete what unfinished or replaced builds left behind; all builds if there is no card.
+def remove_strays(folder: Path, descriptor: str, files: Collection[str]) -> list[Path]:
+    """Delete what unfinished or replaced builds left behind: all but the named files.
 
     Only for the one process that may write to the folder.
     """
-    kept = set(card.files) if card else set()
-    pattern = re.compile(rf"{re.escape(descriptor)}-[0-9a-f]{{8}}\.(rows\.npy|ids\.npy|faiss)")
+    pattern = re.compile(rf"{re.escape(descriptor)}-[0-9a-f]{{8}}\.(\w+\.npy|faiss)")
     strays = [
         path
         for path in sorted(folder.iterdir())
-        if pattern.fullmatch(path.name) and path.name not in kept
+        if pattern.fullmatch(path.name) and path.name not in files
     ]
     for path in strays:
         try:
@@ -256,7 +255,8 @@ def _array_bytes(array: Ids) -> bytes:
     return content.getvalue()
 
 
-def _record(path: Path) -> FileRecord:
+def record_of(path: Path) -> FileRecord:
+    """Return size and checksum of a file; EnvironmentFault if it cannot be read."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -265,7 +265,8 @@ def _record(path: Path) -> FileRecord:
         raise environment_fault(error, f"{path} could not be read") from error
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file written to the disk; EnvironmentFault if that fails."""
     try:
         sync_file(path)
     except OSError as error:

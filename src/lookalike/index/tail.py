@@ -1,5 +1,6 @@
 """Images that came or went after an index was built."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import final
@@ -10,7 +11,7 @@ from numpy import ndarray
 
 from lookalike.arrays import NO_ID, Embeddings, Ids, normalize
 from lookalike.errors import MismatchError
-from lookalike.index.base import Hits, Order
+from lookalike.index.base import Found, Hits, Order, nearest_roughly
 from lookalike.index.exact import RowsIndex, exact_index
 from lookalike.index.rows import contains
 
@@ -89,6 +90,17 @@ class TailedIndex:
             ids=np.take_along_axis(ids, columns, axis=1),
             scores=np.take_along_axis(scores, columns, axis=1),
         )
+
+    def roughly(self, query: Float32[ndarray, " dim"], n: int) -> Found:
+        """Return about the `n` nearest of the base, and all newer ones; see `nearest_roughly`."""
+        ids, similarities = nearest_roughly(self._base, query, n)
+        newer = self._tail.similarities(query[None])[0]
+        return np.append(ids, self._tail.ids), np.append(similarities, newer)
+
+    def products(self, query: Float32[ndarray, " dim"]) -> Iterator[Found]:
+        """Give all ids and similarities, by matrix products; see `DenseIndex`."""
+        yield from self._base.products(query)
+        yield from self._tail.products(query)
 
     def vectors(self, ids: Ids) -> Embeddings:
         """Return the stored unit embeddings of `ids`; see `VectorIndex.vectors`."""

@@ -12,27 +12,17 @@ Systems 7(3), 1999, asked for regions by color, texture, shape and place; the as
 H. W. Kuhn, *The Hungarian Method for the Assignment Problem*, 1955.
 """
 
-import difflib
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, final
+from collections.abc import Sequence
+from typing import Final, final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from numpy import ndarray
 
-from lookalike.arrays import Ids, normalize
-from lookalike.errors import UsageError
-from lookalike.features.regions import LOOK_SIDE, MASK_SIDE, box_looks
+from lookalike.arrays import Ids
+from lookalike.index.rows import common, contains
 from lookalike.search.calibration import fit_similarities
-from lookalike.search.clauses import (
-    CELLS,
-    Clause,
-    ClauseExample,
-    Composition,
-    Number,
-    Position,
-)
-from lookalike.search.examples import IdExample, RegionExample
+from lookalike.search.clause_fits import Fit, fits_of
 from lookalike.search.parts import Context, Part, Proposal
 from lookalike.search.queries import Query
 from lookalike.search.region_gallery import RegionGallery, greatest, ranges
@@ -42,9 +32,20 @@ COMPOSITION: Final = "composition"
 
 _SAMPLE: Final = 2_000
 _CHUNK: Final = 256
+"""Images that are compared together."""
 
-Fit: TypeAlias = Callable[[Int64[ndarray, "_"]], Float64[ndarray, "_"]]
-"""Gives for regions, by their positions, how well they fit, from 0 to 1."""
+_BOUNDED_CHUNK: Final = 4_096
+"""Images whose bounds are found together."""
+
+_MOST: Final = 2_048
+"""Images that are compared where bounds are not sure: the best are nearly always among the
+first."""
+
+_HEAD: Final = 4_096
+"""So many images are put in order at first."""
+
+_ROUNDING: Final = 1e-6
+_NOWHERE: Final = np.iinfo(np.int64).max
 
 
 @final
@@ -60,29 +61,43 @@ class CompositionPart:
         self.name = COMPOSITION
         self._gallery = gallery
         self._clauses = clauses
-        images = gallery.image_ids
-        drawn = np.random.default_rng(0).permutation(images)[:_SAMPLE]
+        self._is_sure = all(fit.is_exact for said in clauses for fit in said)
+        # What has been compared is not compared again; by the position of the image.
+        self._known = np.full(len(gallery.image_ids), np.nan)
+        drawn = np.random.default_rng(0).permutation(gallery.image_ids)[:_SAMPLE]
         self._calibration = fit_similarities(self._similarities(np.sort(drawn)))
 
+    def alone(self, k: int) -> int:
+        """Return `k`; see `RankingPart`."""
+        return k
+
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
-        """Return at least the `n` best images.
+        """Return at least the `n` best images, or nearly so where regions are found by codes.
 
         No image is better than if every clause had its best region; images are taken in the order
-        of that bound, until the bound is below what the `n` best have reached.
+        of that bound, until the bound is below what the `n` best have reached. By codes only the
+        nearest regions are known, the others are no nearer than the last of these; what the codes
+        miss makes that bound unsure, and it spares little, so that no more images are compared
+        than are worth it.
         """
         images = self._gallery.image_ids
         if allowed is not None:
-            images = np.intersect1d(images, allowed)
-        bounds = self._bounds(images)
-        order = np.argsort(-bounds, kind="stable")
+            images = common(images, allowed)
+        if len(images) <= n:
+            return Proposal(images)
+        bounds = self._bounds()[np.searchsorted(self._gallery.image_ids, images)]
+        most = len(images) if self._is_sure else min(len(images), max(_MOST, 2 * n))
         reached = np.empty(0)
-        for start in range(0, len(order), _CHUNK):
+        order = _best_first(bounds, _HEAD + n)
+        for start in range(0, most, _CHUNK):
+            if start + _CHUNK > len(order):
+                order = _best_first(bounds, len(bounds))
             best = np.partition(reached, -n)[-n] if len(reached) >= n else -1.0
             if bounds[order[start]] <= best:
-                return Proposal(images[order[:start]])
+                return Proposal(images[order[:start]], is_exact=self._is_sure)
             chunk = images[order[start : start + _CHUNK]]
             reached = np.append(reached, self._similarities(chunk))
-        return Proposal(images)
+        return Proposal(images[order[: len(reached)]], is_exact=self._is_sure)
 
     def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
         """Return how rare each image's similarity is; 0 where it is 0, or without regions."""
@@ -112,24 +127,48 @@ class CompositionPart:
         return found
 
     def _similarities(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Return the mean fit of each image under the best assignment; 0 without regions."""
+        is_known = contains(self._gallery.image_ids, ids)
+        at = np.searchsorted(self._gallery.image_ids, ids[is_known])
+        lacking = np.unique(at[np.isnan(self._known[at])])
+        for start in range(0, len(lacking), _CHUNK):
+            part = lacking[start : start + _CHUNK]
+            self._known[part] = self._compared(self._gallery.image_ids[part])
+        similarities = np.zeros(len(ids))
+        similarities[is_known] = self._known[at]
+        return similarities
+
+    def _compared(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Compare images that have regions."""
         starts, ends = self._gallery.spans(ids)
         lengths = ends - starts
         fits = self._fits(ranges(starts, ends))
-        if len(self._clauses) == 1:
+        if len(fits) == 1:
             return greatest(fits[0], lengths, without=0.0)
+        best, is_shared = best_of_each(fits, lengths)
+        sums = best.sum(axis=0)
         stops = np.cumsum(lengths)
-        found = np.array(
-            [_best_sum(fits[:, stop - length : stop]) for stop, length in zip(stops, lengths)]  # noqa: B905
-        )
-        similarities: ndarray = found.astype(np.float64) / len(self._clauses)
+        for image in np.flatnonzero(is_shared):
+            stop = stops[image]
+            sums[image] = _best_sum(fits[:, stop - lengths[image] : stop])
+        similarities: ndarray = sums / len(fits)
         return similarities
 
-    def _bounds(self, ids: Ids) -> Float64[ndarray, " items"]:
-        starts, ends = self._gallery.spans(ids)
-        fits = self._fits(ranges(starts, ends))
-        best = [greatest(row, ends - starts, without=0.0) for row in fits]
-        bounds: ndarray = np.mean(best, axis=0)
-        return bounds
+    def _bounds(self) -> Float64[ndarray, " images"]:
+        """Return what no image of the collection exceeds, some thousand at a time."""
+        starts = self._gallery.starts
+        bounds = np.empty(len(starts) - 1)
+        for first in range(0, len(bounds), _BOUNDED_CHUNK):
+            edges = starts[first : first + _BOUNDED_CHUNK + 1]
+            positions = np.arange(edges[0], edges[-1])
+            best = [
+                np.maximum.reduceat(_bound_of(said, positions), edges[:-1] - edges[0])
+                ** (1 / len(said))
+                for said in self._clauses
+            ]
+            bounds[first : first + len(edges) - 1] = np.mean(best, axis=0)
+        rounded: ndarray = np.minimum(bounds * (1 + _ROUNDING), 1.0)
+        return rounded
 
     def _fits(self, positions: Int64[ndarray, " regions"]) -> Float64[ndarray, "clauses regions"]:
         return np.stack([_fit_of(said, positions) for said in self._clauses])
@@ -146,30 +185,7 @@ def make_composition_parts(query: Query, context: Context) -> Sequence[Part]:
     if query.composition is None:
         return []
     gallery = context.open_regions()
-    return [CompositionPart(gallery, _compiled(query.composition, gallery, context))]
-
-
-def _compiled(
-    composition: Composition, gallery: RegionGallery, context: Context
-) -> list[list[Fit]]:
-    return [_fits_of_clause(clause, gallery, context) for clause in composition.clauses]
-
-
-def _fits_of_clause(clause: Clause, gallery: RegionGallery, context: Context) -> list[Fit]:
-    fits: list[Fit] = []
-    if clause.label is not None:
-        fits.append(_of_label(clause.label, gallery, context.model().card.classes))
-    if clause.size is not None:
-        fits.append(_of_size(clause.size, gallery))
-    if clause.position is not None:
-        fits.append(_of_position(clause.position, gallery))
-    if clause.color_of is not None:
-        fits.append(_of_look("color", clause.color_of, gallery, context))
-    if clause.texture_of is not None:
-        fits.append(_of_look("texture", clause.texture_of, gallery, context))
-    if clause.content_of is not None:
-        fits.append(_of_content(clause.content_of, gallery, context))
-    return fits
+    return [CompositionPart(gallery, fits_of(query.composition, gallery, context))]
 
 
 def _fit_of(
@@ -180,11 +196,64 @@ def _fit_of(
     alive = np.arange(len(positions))
     result = np.zeros(len(positions))
     for fit in said:
-        values = fit(positions[alive])
+        values = fit.values(positions[alive])
         alive, values = alive[values > 0], values[values > 0]
         logarithms[alive] += np.log(values)
     result[alive] = np.exp(logarithms[alive] / len(said))
     return result
+
+
+def _bound_of(
+    said: Sequence[Fit], positions: Int64[ndarray, " regions"]
+) -> Float[ndarray, " regions"]:
+    """Return bounds of the product of what is said of each region."""
+    first, *others = said
+    product = first.bounds(positions)
+    for fit in others:
+        is_alive = product > 0
+        if 2 * np.count_nonzero(is_alive) > len(product):
+            product = product * fit.bounds(positions)
+        else:
+            alive = np.flatnonzero(is_alive)
+            product[alive] *= fit.bounds(positions[alive])
+    return product
+
+
+def _best_first(bounds: Float64[ndarray, " items"], n: int) -> Int64[ndarray, " best"]:
+    """Return the order of at least the `n` greatest, equal ones as they stand."""
+    if n >= len(bounds):
+        return np.argsort(-bounds, kind="stable").astype(np.int64)
+    head = np.flatnonzero(bounds >= np.partition(bounds, -n)[-n])
+    best: ndarray = head[np.argsort(-bounds[head], kind="stable")]
+    return best
+
+
+def best_of_each(
+    fits: Float64[ndarray, "clauses regions"], lengths: Int64[ndarray, " images"]
+) -> tuple[Float64[ndarray, "clauses images"], Bool[ndarray, " images"]]:
+    """Return the best fit to each clause in each image, and where two clauses want one region.
+
+    Elsewhere the best of each is the best assignment. What fits nothing wants no region.
+
+    Args:
+        fits: Of all regions, image by image.
+        lengths: How many regions each image has, 1 or more.
+
+    Example:
+        >>> best, is_shared = best_of_each(
+        ...     np.array([[0.9, 0.2, 0.7], [0.8, 0.3, 0.0]]), np.array([2, 1])
+        ... )
+        >>> best.tolist(), is_shared.tolist()
+        ([[0.9, 0.7], [0.8, 0.0]], [True, False])
+    """
+    starts = np.cumsum(lengths) - lengths
+    best = np.maximum.reduceat(fits, starts, axis=1)
+    places = np.where(fits == np.repeat(best, lengths, axis=1), np.arange(fits.shape[1]), _NOWHERE)
+    wanted = np.minimum.reduceat(places, starts, axis=1)
+    # Each clause without any fit has a place of its own.
+    wanted = np.where(best > 0, wanted, -1 - np.arange(len(fits))[:, None])
+    wanted = np.sort(wanted, axis=0)
+    return best, (wanted[1:] == wanted[:-1]).any(axis=0)
 
 
 def _assigned(
@@ -201,119 +270,3 @@ def _best_sum(fits: Float64[ndarray, "clauses regions"]) -> float:
     if not fits.any():
         return 0.0
     return float(fits[_assigned(fits)].sum())
-
-
-def _of_label(label: str, gallery: RegionGallery, classes: Sequence[str]) -> Fit:
-    if label not in classes:
-        near = difflib.get_close_matches(label, classes, n=3) or list(classes[:3])
-        known = f"such as {', '.join(near)}" if near else "none at all"
-        raise UsageError(f"the model knows no label {label!r}; it knows others, {known}")
-    wanted = gallery.names.index(label) if label in gallery.names else -2
-    return lambda positions: (gallery.labels[positions] == wanted).astype(np.float64)
-
-
-def _of_size(size: tuple[Number, Number], gallery: RegionGallery) -> Fit:
-    """Within the range 1; outside, the ratio of the area to the nearer end."""
-    low, high = size
-
-    def fit(positions: Int64[ndarray, "_"]) -> Float64[ndarray, "_"]:
-        areas = gallery.areas[positions].astype(np.float64)
-        below = areas / low if low else np.ones(len(areas))
-        values: ndarray = np.minimum(np.minimum(below, 1.0), high / areas)
-        return values
-
-    return fit
-
-
-def _of_position(position: Position, gallery: RegionGallery) -> Fit:
-    """Share of the region in a half or a cell; of a box, the overlap with the region's own."""
-    if not isinstance(position, str):
-        return lambda positions: _overlap(gallery.edges(positions), position)
-    left, top, width, height = _place(position)
-
-    def fit(positions: Int64[ndarray, "_"]) -> Float64[ndarray, "_"]:
-        covered = _unpacked(gallery, positions)
-        boxes = gallery.boxes[positions].astype(np.float64)
-        across = _within(boxes[:, 0], boxes[:, 2], left, left + width)
-        down = _within(boxes[:, 1], boxes[:, 3], top, top + height)
-        inside = np.einsum("ryx,ry,rx->r", covered, down, across)
-        values: ndarray = inside / covered.sum(axis=(1, 2))
-        return values
-
-    return fit
-
-
-def _place(position: str) -> tuple[float, float, float, float]:
-    halves = {
-        "left": (0.0, 0.0, 0.5, 1.0),
-        "right": (0.5, 0.0, 0.5, 1.0),
-        "upper": (0.0, 0.0, 1.0, 0.5),
-        "lower": (0.0, 0.5, 1.0, 0.5),
-    }
-    if position in halves:
-        return halves[position]
-    row, column = divmod(CELLS.index(position), 3)
-    return column / 3, row / 3, 1 / 3, 1 / 3
-
-
-def _unpacked(
-    gallery: RegionGallery, positions: Int64[ndarray, " regions"]
-) -> Float64[ndarray, "regions 8 8"]:
-    words = np.ascontiguousarray(gallery.masks[positions].astype("<u8")).view(np.uint8)
-    bits = np.unpackbits(words.reshape(-1, 8), axis=1, bitorder="little")
-    return bits.reshape(-1, MASK_SIDE, MASK_SIDE).astype(np.float64)
-
-
-def _within(
-    starts: Float64[ndarray, " regions"],
-    lengths: Float64[ndarray, " regions"],
-    low: float,
-    high: float,
-) -> Float64[ndarray, "regions 8"]:
-    """Share of each of the eight stripes of a box between two lines."""
-    steps = lengths[:, None] / MASK_SIDE
-    begins = starts[:, None] + steps * np.arange(MASK_SIDE)
-    inside = np.minimum(begins + steps, high) - np.maximum(begins, low)
-    shares: ndarray = np.maximum(inside, 0.0) / steps
-    return shares
-
-
-def _overlap(
-    edges: Float64[ndarray, "regions 4"], box: tuple[Number, Number, Number, Number]
-) -> Float64[ndarray, " regions"]:
-    """Intersection over union."""
-    x, y, width, height = box
-    across = np.minimum(edges[:, 2], x + width) - np.maximum(edges[:, 0], x)
-    down = np.minimum(edges[:, 3], y + height) - np.maximum(edges[:, 1], y)
-    common = np.maximum(across, 0) * np.maximum(down, 0)
-    areas = (edges[:, 2] - edges[:, 0]) * (edges[:, 3] - edges[:, 1])
-    overlaps: ndarray = common / (areas + width * height - common)
-    return overlaps
-
-
-def _of_look(name: str, example: ClauseExample, gallery: RegionGallery, context: Context) -> Fit:
-    whole = example.example if isinstance(example, RegionExample) else example
-    picture = context.pictures.decoded(whole, LOOK_SIDE)
-    box = example.box if isinstance(example, RegionExample) else None
-    color, texture = box_looks(picture, box)
-    return _of_point(name, color if name == "color" else texture, gallery)
-
-
-def _of_content(example: ClauseExample, gallery: RegionGallery, context: Context) -> Fit:
-    if isinstance(example, IdExample):
-        [row] = context.index("content").vectors(np.array([example.id]))
-    else:
-        [row] = normalize(context.pictures.encode([example], ["content"])["content"])
-    return _of_point("content", row, gallery)
-
-
-def _of_point(name: str, point: ndarray, gallery: RegionGallery) -> Fit:
-    index, calibration = gallery.indexes[name], gallery.pairs[name]
-
-    def fit(positions: Int64[ndarray, "_"]) -> Float64[ndarray, "_"]:
-        similarities = index.similarities(point[None], gallery.ids[positions])[0]
-        rarities = calibration.scores(np.nan_to_num(similarities, nan=-1.0))
-        values: ndarray = rarities / (1 + rarities)
-        return values
-
-    return fit

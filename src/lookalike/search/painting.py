@@ -2,11 +2,10 @@
 
 The painting becomes a code by the model's self-encoder, which finds the images whose predicted
 layout is nearest. The best of these are compared cell by cell: the label map that the model saw in
-each is decoded from its code, and overlaps with the painting more or less. Cells that are not
+each (`lookalike.search.kept_maps`) overlaps with the painting more or less. Cells that are not
 painted say nothing.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,21 +18,20 @@ from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.errors import UsageError
 from lookalike.model_folder import ModelCard
 from lookalike.search.calibration import Calibration, fit_similarities
+from lookalike.search.kept_maps import KeptMaps, painted_overlap
 from lookalike.search.layouts import PaintedLayout, class_value
 from lookalike.search.parts import Context, Proposal
 from lookalike.search.queries import Query
 
 SHORTLIST: Final = 300
-"""Images whose label maps are decoded and compared; others have no evidence. Decoding takes a
-millisecond each."""
+"""Images whose label maps are compared; others have no evidence. Of an image that came since maps
+were kept it has to be decoded, which takes milliseconds."""
 
 _SAMPLE: Final = 400
 """Random images that tell how common an overlap is."""
 
-_SAMPLE_BYTES: Final = 1 << 25
 _PAIRS: Final = 2_000
-_PAIRS_OF_ONE: Final = 10
-_DECODED_AT_ONCE: Final = 64
+_PAIRS_OF_ONE: Final = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +62,10 @@ class Painting:
     def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
         """Return the rarity of each agreement; 0 for codes not among the nearest of `ids`."""
         scores = np.zeros(len(ids))
-        shortlist = self._shortlist(ids)
-        for start in range(0, len(shortlist), _DECODED_AT_ONCE):
-            at = shortlist[start : start + _DECODED_AT_ONCE]
-            overlaps = painted_overlap(self.target, decoded(self.context, ids[at]))
-            nearness = self.context.index("layout").similarities(self.code, ids[at])[0]
-            scores[at] = self.calibration.scores(agreement(self.target, overlaps, nearness))
+        at = self._shortlist(ids)
+        overlaps = painted_overlap(self.target, maps_of(self.context, ids[at]))
+        nearness = self.context.index("layout").similarities(self.code, ids[at])[0]
+        scores[at] = self.calibration.scores(agreement(self.target, overlaps, nearness))
         return scores
 
     def _shortlist(self, ids: Ids) -> Int64[ndarray, " shortlisted"]:
@@ -124,54 +120,6 @@ def on_grid(layout: PaintedLayout, card: ModelCard) -> UInt8[ndarray, "grid grid
     return grid
 
 
-def painted_overlap(
-    target: UInt8[ndarray, "grid grid"], probabilities: Float32[ndarray, "items values grid grid"]
-) -> Float64[ndarray, " items"]:
-    """Return how well label maps, as probabilities, overlap with a painting, from 0 to 1.
-
-    For each painted class `c` with painted cells `q` and probabilities `p`, over all cells that are
-    painted with anything,
-
-        o_c = Σ min(q_c, p_c) / Σ max(q_c, p_c),
-
-    the intersection over union of a soft map (the quantitative Jaccard index of M. Ružička,
-    *Anwendung mathematisch-statistischer Methoden in der Geobotanik*, Biológia 13, 1958); the
-    result is its mean over the painted classes, background aside unless nothing else is painted.
-
-    Example:
-        >>> target = np.array([[1, 1], [0, VOID]], np.uint8)
-        >>> seen = np.zeros((1, 2, 2, 2), np.float32)
-        >>> seen[0, 1] = [[1, 0], [0, 1]]
-        >>> painted_overlap(target, seen)
-        array([0.5])
-    """
-    is_painted = target != VOID
-    painted = target[is_painted]
-    seen = {value: probabilities[:, value][:, is_painted] for value in _classes(painted)}
-    return _mean_overlap(painted, seen)
-
-
-def _classes(painted: UInt8[ndarray, " cells"]) -> list[int]:
-    """Return what is painted, background only if nothing else is."""
-    classes = [value for value in np.unique(painted).tolist() if value != BACKGROUND]
-    return classes or [BACKGROUND]
-
-
-def _mean_overlap(
-    painted: UInt8[ndarray, " cells"], seen: Mapping[int, Float32[ndarray, "items cells"]]
-) -> Float64[ndarray, " items"]:
-    """Return the overlaps with the painted cells, given the probabilities there by class."""
-    overlaps = []
-    for value, probabilities in seen.items():
-        # In this order of the memory an overlap does not depend on how many are computed.
-        exact = np.ascontiguousarray(probabilities, np.float64)
-        is_class = painted == value
-        common = exact[:, is_class].sum(axis=1)
-        overlaps.append(common / (is_class.sum() + exact[:, ~is_class].sum(axis=1)))
-    mean: ndarray = np.mean(overlaps, axis=0)
-    return mean
-
-
 def agreement(
     target: UInt8[ndarray, "grid grid"],
     overlaps: Float64[ndarray, " items"],
@@ -196,9 +144,15 @@ def agreement(
     return mixed
 
 
-def decoded(context: Context, ids: Ids) -> Float32[ndarray, "items values grid grid"]:
-    """Return the label probabilities that the model saw in images."""
-    return context.model().decode_codes(context.catalog.vectors(ids, "layout"))
+def maps_of(context: Context, ids: Ids) -> KeptMaps:
+    """Return the label maps that the model saw in images.
+
+    Raises:
+        UsageError: If nothing knows them.
+    """
+    if context.label_maps is None:
+        raise UsageError("layouts cannot be painted here; there is no collection around")
+    return context.label_maps(ids)
 
 
 def _agreements_of_pairs(
@@ -209,51 +163,32 @@ def _agreements_of_pairs(
     The most probable labels of one image are the painting, and another image is compared with it:
     a score then says how many random pairs of pictures agree as well in these cells.
     """
-    ids, sample, labels = _sample(context)
+    ids, sample = _sample(context)
     n = len(sample)
     rng = np.random.default_rng(0)
     is_all = n * (n - 1) <= _PAIRS
     first = np.arange(n) if is_all else rng.permutation(n)[: _PAIRS // _PAIRS_OF_ONE]
-    painted = np.where(target == VOID, VOID, labels[first]).astype(np.uint8)
+    labels = sample.rows(first).labels(len(target))
+    painted = np.where(target == VOID, VOID, labels).astype(np.uint8)
     codes = normalize(context.model().encode_label_maps(painted))
     rows = context.index("layout").vectors(ids)
-    is_painted = target != VOID
     found = [np.empty(0)]
     for at, own, code in zip(first, painted, codes, strict=True):
         others = np.delete(np.arange(n), at)
         chosen = others if is_all else rng.choice(others, _PAIRS_OF_ONE, replace=False)
-        cells = own[is_painted]
-        # Of many classes only those of the painting are needed.
-        seen = {
-            value: sample[chosen, value][:, is_painted].astype(np.float32) / 255
-            for value in _classes(cells)
-        }
-        overlaps = _mean_overlap(cells, seen)
+        overlaps = painted_overlap(own, sample.rows(chosen))
         found.append(agreement(own, overlaps, np.vecdot(rows[chosen], code)))
     return np.concatenate(found)
 
 
-def _sample(
-    context: Context,
-) -> tuple[Ids, UInt8[ndarray, "items values grid grid"], UInt8[ndarray, "items grid grid"]]:
-    """Return random images, their label probabilities in 255ths, and the most probable labels.
-
-    They are the same for all queries.
-    """
+def _sample(context: Context) -> tuple[Ids, KeptMaps]:
+    """Return random images and their label maps; they are the same for all queries."""
     if "painting" not in context.kept:
-        card = context.model().card
-        of_one = (len(card.classes) + 1) * card.grid**2
-        n_images = max(1, min(_SAMPLE, _SAMPLE_BYTES // of_one))
-        ids = context.index("layout").ids
-        chosen = np.sort(np.random.default_rng(0).permutation(ids)[:n_images])
-        parts = [
-            np.rint(255 * decoded(context, chosen[start : start + _DECODED_AT_ONCE]))
-            for start in range(0, len(chosen), _DECODED_AT_ONCE)
-        ]
-        sample = np.concatenate(parts).astype(np.uint8)
-        context.kept["painting"] = chosen, sample, sample.argmax(axis=1).astype(np.uint8)
-    ids, sample, labels = context.kept["painting"]
-    return ids, sample, labels
+        drawn = np.random.default_rng(0).permutation(context.index("layout").ids)
+        chosen = np.sort(drawn[:_SAMPLE])
+        context.kept["painting"] = chosen, maps_of(context, chosen)
+    ids, sample = context.kept["painting"]
+    return ids, sample
 
 
 def _cells(start: float, stop: float, grid: int) -> slice:

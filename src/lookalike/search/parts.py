@@ -19,6 +19,7 @@ from lookalike.images.decoding import Decoded
 from lookalike.index.base import VectorIndex
 from lookalike.search.calibration import Calibration
 from lookalike.search.examples import FileExample, IdExample, PixelsExample, RegionExample
+from lookalike.search.kept_maps import KeptMaps
 from lookalike.search.queries import Query
 from lookalike.search.region_gallery import RegionGallery
 from lookalike.storage.catalog import Catalog
@@ -60,6 +61,15 @@ class Part(Protocol):
 
         The score of an image does not depend on what else is asked for.
         """
+        ...
+
+
+@runtime_checkable
+class RankingPart(Part, Protocol):
+    """A part whose proposals are the best by its very scores: alone, it need propose no more."""
+
+    def alone(self, k: int) -> int:
+        """Return how many images are to be proposed for `k` hits where nothing else is asked."""
         ...
 
 
@@ -106,6 +116,7 @@ class Context:
             the collection changes.
         reader: Reads and encodes pictures that need not be in the collection.
         regions: Reads the regions of all images.
+        label_maps: Gives the label maps that the model saw in images.
     """
 
     indexes: Mapping[str, VectorIndex]
@@ -115,6 +126,7 @@ class Context:
     kept: dict[str, Any] = field(default_factory=dict)
     reader: PictureReader | None = None
     regions: Callable[[], RegionGallery] | None = None
+    label_maps: Callable[[Ids], KeptMaps] | None = None
 
     @property
     def has_regions(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ PER_IMAGE: Final = 64
 _SAMPLE: Final = 400
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class RegionGallery:
     """The regions of a collection at one state of it.
 
@@ -44,11 +45,18 @@ class RegionGallery:
     pairs: Mapping[str, Calibration]
     best: Calibration
 
-    @property
+    @cached_property
     def image_ids(self) -> Ids:
         """Images that have regions, ascending."""
-        images: Ids = np.unique(self.ids // PER_IMAGE)
+        images: Ids = self.ids[self.starts[:-1]] // PER_IMAGE
         return images
+
+    @cached_property
+    def starts(self) -> Int64[ndarray, " images_and_one"]:
+        """Where the regions of each image begin, and at last how many regions there are."""
+        images = self.ids // PER_IMAGE
+        is_first = np.append(np.diff(images, prepend=-1) != 0, True)
+        return np.flatnonzero(is_first)
 
     def spans(self, image_ids: Ids) -> tuple[Int64[ndarray, " items"], Int64[ndarray, " items"]]:
         """Return where the regions of each image begin and end."""

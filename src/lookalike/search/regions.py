@@ -6,6 +6,7 @@ in a thousand has a region that is as similar to a random region of another.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, final, get_args
 
 import numpy as np
@@ -40,6 +41,10 @@ class RegionPart:
         self._gallery = gallery
         self._index = gallery.indexes["content"]
         self._point = point[None]
+
+    def alone(self, k: int) -> int:
+        """Return `k`; see `RankingPart`."""
+        return k
 
     def propose(self, n: int, allowed: Ids | None) -> Proposal:
         """Return the images of the best regions until there are `n` or all."""
@@ -81,6 +86,21 @@ class RegionPart:
         return similarities
 
 
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A part that weighs nothing: it is known by its name, and nothing is opened for it."""
+
+    name: str
+
+    def propose(self, n: int, allowed: Ids | None) -> Proposal:
+        """Return nothing."""
+        return Proposal(np.empty(0, np.int64))
+
+    def scores(self, ids: Ids) -> Float64[ndarray, " items"]:
+        """Return 0 for each."""
+        return np.zeros(len(ids))
+
+
 def make_region_parts(query: Query, context: Context) -> Sequence[Part]:
     """Make the part that compares boxes of the query with the regions of the collection.
 
@@ -100,6 +120,8 @@ def make_region_parts(query: Query, context: Context) -> Sequence[Part]:
             f"{REGION!r} has a weight, but no picture is given that regions could be like; "
             "add one, with --box if a part of it is meant"
         )
+    if has_weight and not (query.weights or {})[REGION]:
+        return [Unasked(REGION)]
     gallery = context.open_regions()
     rows = embed_queries([asked], {"content": context.index("content")}, context.pictures)
     return [RegionPart(gallery, rows["content"][0])]

@@ -25,7 +25,7 @@ from lookalike.search.batches import Batch, Points, weight_table, weights_of
 from lookalike.search.calibration import Calibration, fit_text_calibration
 from lookalike.search.makers import make_parts, passing
 from lookalike.search.multipoint import NearestPoint, nearest_points
-from lookalike.search.parts import Context, Part, Proposal
+from lookalike.search.parts import Context, Part, Proposal, RankingPart
 from lookalike.search.queries import TEXT_DESCRIPTOR, Query
 from lookalike.search.query_embeddings import (
     ExampleEncoder,
@@ -33,7 +33,7 @@ from lookalike.search.query_embeddings import (
     embed_queries,
     embed_texts,
 )
-from lookalike.search.shaping import shape, stack, window
+from lookalike.search.shaping import is_plainly_by_date, shape, stack, window
 from lookalike.search.steered_search import SteeredSearch, table_of
 
 _CANDIDATES: Final = 1_000
@@ -124,6 +124,10 @@ class Searcher:
         if query.filter:
             passed = passing(query, self._collection)
             allowed = _both(passed, allowed)
+        if is_plainly_by_date(query):
+            # What is not shown need not be looked at.
+            among = self._ids if allowed is None else common(self._ids, allowed)
+            allowed = np.sort(self._collection.catalog.filters.newest(among, k))
         n_images = len(self._ids) if allowed is None else len(allowed)
         hits = self._find([query], window(query, k, n_images), allowed)
         return shape(hits, query, k, n_images, self._indexes, self._context)
@@ -261,7 +265,8 @@ class Searcher:
         # Indexes are tuned on pictures; words lie elsewhere, and need more candidates.
         is_simple = len(batch.points) == 1 and not batch.points[0].is_text and not any(batch.parts)
         n_wanted = k if is_simple else max(_CANDIDATES, _CANDIDATES_PER_HIT * k)
-        n_wanted += max((len(ids) for ids in batch.excluded), default=0)
+        n_excluded = max((len(ids) for ids in batch.excluded), default=0)
+        n_wanted += n_excluded
         found = [
             (points, points.index.search(points.points, n_wanted, allowed=allowed))
             for points in batch.points
@@ -270,7 +275,11 @@ class Searcher:
         for row, parts in enumerate(batch.parts):
             # Without examples of the kind a row of points is empty and says nothing.
             of_row = [_row(hits, row) for points, hits in found if points.shares[row] or not parts]
-            of_row += [part.propose(n_wanted, allowed) for part in parts]
+            match [*of_row, *parts]:
+                case [RankingPart() as part]:
+                    of_row = [part.propose(part.alone(k) + n_excluded, allowed)]
+                case _:
+                    of_row += [part.propose(n_wanted, allowed) for part in parts]
             n_passing = len(self._ids) if allowed is None else len(allowed)
             rows.append(_joined(of_row, n_passing))
         return rows

@@ -20,6 +20,13 @@ _PER_HIT: Final = 4
 """Candidates for each hit asked for, where nearly equal ones are hidden."""
 
 
+def is_plainly_by_date(query: Query) -> bool:
+    """Whether a query shows the newest of what a filter lets pass, and leaves none of them out."""
+    is_filter_alone = not query.positives and not query.has_parts and not query.is_liked
+    is_whole = query.cut == "none" and query.min_score is None and not query.hide_duplicates
+    return query.sort == "date" and bool(query.filter) and is_filter_alone and is_whole
+
+
 def window(query: Query, k: int, n_images: int) -> int:
     """Return how many candidates are needed to find out which `k` are shown."""
     if query.sort != "score" and not query.positives and not query.has_parts:

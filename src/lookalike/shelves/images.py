@@ -20,6 +20,7 @@ from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import Progress
 from lookalike.search.calibration import Calibration, fit_calibration, fit_compared
+from lookalike.search.kept_maps import KeptMaps
 from lookalike.search.parts import Context, PictureReader
 from lookalike.search.query_embeddings import ExampleEncoder
 from lookalike.search.region_gallery import RegionGallery
@@ -112,6 +113,7 @@ class Shelf:
         model: Callable[[], Model] | None = None,
         reader: PictureReader | None = None,
         regions: Callable[[], RegionGallery] | None = None,
+        label_maps: Callable[[Ids], KeptMaps] | None = None,
     ) -> Gallery:
         """Read all indexes as of now; where one cannot be used, all its images are compared.
 
@@ -123,6 +125,7 @@ class Shelf:
                 searched for.
             reader: Reads pictures that parts of queries are made from.
             regions: Reads the regions of all images, when they are needed.
+            label_maps: Gives the label maps of images.
         """
         revision, published = self._catalog.revision, self.published()
         chosen = self._catalog.chosen.specs()
@@ -138,7 +141,9 @@ class Shelf:
                 indexes[name], calibrations[name] = self._open_one(name, dim, revision)
         context = None
         if model is not None:
-            context = Context(indexes, calibrations, self._catalog, model, {}, reader, regions)
+            context = Context(
+                indexes, calibrations, self._catalog, model, {}, reader, regions, label_maps
+            )
         searcher = Searcher(indexes, calibrations, encoder, model, context)
         return Gallery(revision, published, indexes, searcher)
 

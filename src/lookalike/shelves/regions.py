@@ -12,18 +12,24 @@ from lookalike.errors import DamagedCollectionError, UsageError
 from lookalike.features.region_features import COLOR_DIM, TEXTURE_DIM
 from lookalike.features.regions import REGIONS_VERSION
 from lookalike.index.base import Kind, VectorIndex
-from lookalike.index.building import build_index
+from lookalike.index.building import EXACT_BELOW, build_index
+from lookalike.index.columns import open_columns
 from lookalike.index.exact import RowsIndex, exact_index
 from lookalike.index.files import IndexCard, new_rows_file, open_index, publish_index
 from lookalike.index.tail import TailedIndex
 from lookalike.progress import SILENT, Progress
 from lookalike.search.calibration import Calibration, fit_calibration
 from lookalike.search.region_gallery import PER_IMAGE, RegionGallery, fit_best
+from lookalike.shelves.outlines import TABLE, build_outlines, read_outlines
 from lookalike.storage.catalog import Catalog
 from lookalike.storage.regions import VECTORS
 
 TAIL_SHARE: Final = 0.1
 """An index is built again when so many regions came or went since, as a share of its size."""
+
+SCANNED_BELOW: Final = 5_000_000
+"""The content of so many regions is scanned by codes before it is put into clusters: thousands of
+the nearest are wanted, of which the nearest clusters give too few."""
 
 NO_REGIONS: Final = (
     "this collection has no regions yet; index them with: lookalike index COLLECTION --regions "
@@ -74,7 +80,7 @@ class RegionShelf:
         Raises:
             UsageError: If there are none.
         """
-        outlines = self._store.outlines()
+        outlines = read_outlines(self._folder, self._catalog, self._model)
         if len(outlines.ids) == 0:
             raise UsageError(NO_REGIONS)
         indexes: dict[str, VectorIndex] = {}
@@ -111,9 +117,9 @@ class RegionShelf:
         _, _, n = self._store.counts(REGIONS_VERSION)
         for name in VECTORS:
             if n and (force or self._is_due(name, n)):
-                # Color and texture are so short that comparing all is fast.
-                of_kind = kind if name == "content" else "exact"
-                self._build(name, n, of_kind, recall_target, progress)
+                self._build(name, n, self._kind(name, n, kind), recall_target, progress)
+        if n and (force or self._lacks_outlines()):
+            build_outlines(self._folder, self._catalog, self._model)
 
     def state(self) -> RegionState:
         """Tell how regions stand, without opening an index."""
@@ -156,15 +162,31 @@ class RegionShelf:
             ),
         )
 
+    def _kind(self, name: str, n: int, kind: Literal["auto"] | Kind) -> Literal["auto"] | Kind:
+        """Colors and textures are so short that comparing all is fast."""
+        if name != "content":
+            return "exact"
+        return "pq" if kind == "auto" and EXACT_BELOW <= n <= SCANNED_BELOW else kind
+
+    def _lacks_outlines(self) -> bool:
+        try:
+            _, card = open_columns(self._folder, TABLE, model=self._model)
+        except DamagedCollectionError:
+            return True
+        return self._is_outdated(card.revision)
+
     def _is_due(self, name: str, n: int) -> bool:
         try:
             _, card = self._stored(name)
         except DamagedCollectionError:
             return True
-        n_newer = len(self._store.changed_since(card.revision))
-        n_gone = len(self._catalog.deleted_since(card.revision))
+        return self._is_outdated(card.revision) or card.facts.n == 0 < n
+
+    def _is_outdated(self, revision: int) -> bool:
+        n_newer = len(self._store.changed_since(revision))
+        n_gone = len(self._catalog.deleted_since(revision))
         n_images, _, _ = self._store.counts(REGIONS_VERSION)
-        return n_newer + n_gone > TAIL_SHARE * n_images or card.facts.n == 0 < n
+        return n_newer + n_gone > TAIL_SHARE * n_images
 
     def _build(
         self,

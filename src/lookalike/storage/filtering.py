@@ -38,6 +38,12 @@ from lookalike.storage.words import phrase_text
 Sql: TypeAlias = tuple[str, tuple[str | float | int, ...]]
 SortKey: TypeAlias = Literal["date", "name"]
 
+_NEWEST: Final = (
+    "SELECT image_id FROM image_attributes WHERE key = 'taken' AND is_effective = 1 "
+    "AND number IS NOT NULL ORDER BY number DESC, image_id"
+)
+_WALKED: Final = 1_024
+
 _PATTERN_MEMORY: Final = 1 << 22
 
 _NUMBERS: Final[Mapping[str, str]] = {
@@ -119,6 +125,26 @@ class Filtering:
         }
         nowhere = len(places)
         return np.array([places[found[i]] if i in found else nowhere for i in wanted], np.int64)
+
+    def newest(self, ids: Ids, n: int) -> Int64[ndarray, " newest"]:
+        """Return those `n` of the images that `sort_keys` by date puts first, in this order.
+
+        Dates are walked from the newest on until there are enough, however many images there are.
+
+        Args:
+            ids: Of images, ascending; equal dates are ordered by them.
+            n: Images wanted; fewer come where there are fewer.
+        """
+        found = [np.empty(0, np.int64)]
+        with self._database.reading() as connection:
+            cursor = connection.execute(_NEWEST)
+            while sum(map(len, found)) < n and (rows := cursor.fetchmany(_WALKED)):
+                dated = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+                found.append(dated[np.isin(dated, ids)])
+            newest = np.concatenate(found)[:n]
+            if len(newest) < n:
+                newest = np.append(newest, np.setdiff1d(ids, newest)[: n - len(newest)])
+        return newest
 
 
 class _Compiler:

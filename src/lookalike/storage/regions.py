@@ -64,6 +64,11 @@ _TABLES: Final = (
 
 _INSERT: Final = "INSERT INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
+_OUTLINES: Final = (
+    "SELECT id, x, y, width, height, area, mask, label FROM regions WHERE id > ?1 AND (?2 < 0 OR "
+    "image_id IN (SELECT image_id FROM region_images WHERE revision > ?2)) ORDER BY id LIMIT ?3"
+)
+
 Row: TypeAlias = tuple[Any, ...]
 
 
@@ -193,16 +198,36 @@ class RegionStore:
             after = rows[-1][0]
             yield unpack(rows, name, dim)
 
-    def outlines(self) -> Outlines:
-        """Return where all regions are."""
-        query = "SELECT id, x, y, width, height, area, mask, label FROM regions ORDER BY id"
+    def outlines(self, *, since: int = -1) -> Outlines:
+        """Return where all regions are; only those of images newer than a revision if given."""
         position: dict[str | None, int] = {None: -1}
-        chunks = []
-        with self._database.reading() as connection:
-            cursor = connection.execute(query)
-            while rows := cursor.fetchmany(_BATCH):  # as arrays they take a tenth of the memory
-                chunks.append(_arrays(rows, position))
-        return _joined(chunks, list(position)[1:])
+        chunks = list(self.outline_batches(position, since=since))
+        return _joined(chunks, label_names(position))
+
+    def outline_batches(
+        self, position: dict[str | None, int], *, since: int = -1, batch: int = _BATCH
+    ) -> Iterator[Outlines]:
+        """Give where regions are by ascending id, some at a time; see `vectors`.
+
+        Args:
+            position: Numbers the labels; those that are met first are added. `{None: -1}` at first;
+                see `label_names`.
+            since: Only those of images whose regions are newer than this revision.
+            batch: Largest number at a time.
+        """
+        after = -1
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(_OUTLINES, (after, since, batch)).fetchall()
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield _arrays(rows, position)
+
+
+def label_names(position: Mapping[str | None, int]) -> tuple[str, ...]:
+    """Return the labels by ascending number, as `outline_batches` numbered them."""
+    return tuple(name for name in sorted(position, key=position.__getitem__) if name is not None)
 
 
 def damaged(connection: sqlite3.Connection, content_dim: int) -> Iterator[int]:
@@ -350,7 +375,7 @@ def _arrays(rows: Sequence[Row], position: dict[str | None, int]) -> Outlines:
     )
 
 
-def _joined(chunks: Sequence[Outlines], names: Sequence[str | None]) -> Outlines:
+def _joined(chunks: Sequence[Outlines], names: tuple[str, ...]) -> Outlines:
     parts = [_arrays([], {}), *chunks]
     return Outlines(
         ids=np.concatenate([part.ids for part in parts]),
@@ -358,5 +383,5 @@ def _joined(chunks: Sequence[Outlines], names: Sequence[str | None]) -> Outlines
         areas=np.concatenate([part.areas for part in parts]),
         masks=np.concatenate([part.masks for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
-        names=tuple(name for name in names if name is not None),
+        names=names,
     )

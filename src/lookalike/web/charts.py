@@ -294,7 +294,7 @@ def _nice(step: float) -> float:
     """Return 1, 2 or 5 times a power of ten, not less than `step`.
 
     Example:
-        >>> _nice(0.17), _nice(3), _nice(80)
+        >>> _nice(0.17), _nice(3.0), _nice(80.0)
         (0.2, 5.0, 100.0)
     """
     power = math.floor(math.log10(step)) if step > 0 else 0
