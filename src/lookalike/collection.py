@@ -27,25 +27,14 @@ from lookalike.gathering.places import sources as sources_of
 from lookalike.gathering.reading import decoded, network_input, read_picture
 from lookalike.gathering.regions import ingest_regions
 from lookalike.gathering.sources import describe_labeled
-from lookalike.images.decoding import (
-    DEFAULT_LIMITS,
-    PREPROCESS_VERSION,
-    Decoded,
-    DecodeLimits,
-)
+from lookalike.images.decoding import DEFAULT_LIMITS, PREPROCESS_VERSION, Decoded, DecodeLimits
 from lookalike.images.workers import MOST_WORKERS, usable_processors
 from lookalike.index.base import Hits
 from lookalike.model_folder import ModelCard, check_files, read_card
 from lookalike.models import default_model
 from lookalike.overview import overview
 from lookalike.progress import SILENT, Progress
-from lookalike.search.queries import (
-    FileExample,
-    IdExample,
-    PixelsExample,
-    Query,
-    RegionExample,
-)
+from lookalike.search.queries import FileExample, IdExample, PixelsExample, Query, RegionExample
 from lookalike.shelves.images import Gallery, Shelf, check_options
 from lookalike.shelves.label_maps import MapShelf
 from lookalike.shelves.regions import RegionShelf

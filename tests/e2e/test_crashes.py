@@ -234,6 +234,7 @@ def test_every_passing_of_every_failpoint_by_itself(story, request, tmp_path):
             told.kill_and_finish(f"{name}:{nth}", tmp_path / "c" / "photos")
 
 
+@pytest.mark.slow
 def test_a_few_kills_at_random_moments(program, tmp_path, few, model):
     kill_at_random(program, tmp_path, few, model, kills=3, least_hits=1)
 

@@ -193,6 +193,7 @@ def test_an_unknown_backbone_lists_the_known(tmp_path):
     assert "residual" in done.complaint
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_stored(model, tmp_path):
     first = tmp_path / "first"
     paint(first, n=6)

@@ -136,6 +136,7 @@ def test_without_the_extra_the_page_says_what_to_install(people, root, order, mo
     assert not LearningRun.objects.exists()
 
 
+@pytest.mark.slow
 def test_a_model_is_learned_shown_and_used(order, root, people, worker, db):
     run = begun(order)
     worker.run_job(LearningRun.take("one"))
