@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is install
 def grouped(signed_in, served):
     """Clusters and a map, as an editor has them made; the address of the collection."""
     page = signed_in.new_page()
-    page.goto(f"{served.home}/")
+    page.goto(served.first)
     page.get_by_role("link", name="Browse", exact=True).click()
     page.get_by_label("Clusters", exact=True).fill("4")
     page.get_by_role("button", name="Make clusters").click()

@@ -110,7 +110,7 @@ class _OnnxSession:
         options.log_severity_level = _QUIET
         try:
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                _source(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's errors have no common root of their own.
             raise _unreadable(path, error) from error
@@ -121,6 +121,15 @@ class _OnnxSession:
         [source] = self.inputs
         values = self._session.run(list(self.outputs), {source: np.ascontiguousarray(batch)})
         return dict(zip(self.outputs, values, strict=True))
+
+
+def _source(path: Path) -> Path | bytes:
+    """Return the path, or what lies there: ONNX Runtime takes no path that is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.read_bytes()
+    return path
 
 
 class _OpenVinoSession:
