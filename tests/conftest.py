@@ -6,6 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+LONGEST_FIRST = ("tests/web", "tests/e2e", "tests/learning", "tests/test_")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process is left alone with one at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        found = (n for n, start in enumerate(LONGEST_FIRST) if item.nodeid.startswith(start))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=lambda item: ("browser" not in item.nodeid.partition("::")[0], rank(item)))
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

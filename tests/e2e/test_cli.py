@@ -137,10 +137,13 @@ def children(pid):
     ("number", "code"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
 )
-def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, number, code):
+def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, request, number, code):
     folder = slow_pictures(tmp_path / "pictures", 60)
     path = tmp_path / "c.lookalike"
     words = ["index", path, folder, "--model", model, "--workers", "1", "--json"]
+    # Tests that run in the background of a shell ignore it, and would have the program do so.
+    before = signal.signal(number, signal.SIG_DFL)
+    request.addfinalizer(lambda: signal.signal(number, before))
     with subprocess.Popen(
         [sys.executable, "-m", "lookalike", *map(str, words)],
         stdout=subprocess.PIPE,

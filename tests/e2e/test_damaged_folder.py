@@ -56,6 +56,7 @@ def run_and_watch(words) -> tuple[int, dict, float, int]:
     return process.returncode, json.loads(out), time.monotonic() - started, peak
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("n", [150, pytest.param(2000, marks=pytest.mark.slow)])
 def test_every_file_is_accounted_for_and_the_good_ones_are_found(tmp_path, model, n):

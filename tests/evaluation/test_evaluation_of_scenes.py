@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lookalike.datasets import open_dataset
 from lookalike.datasets.scenes import write_scenes
@@ -13,6 +14,7 @@ from lookalike.images.scanning import content_hash
 from tests.rankers import ExactRanking
 
 
+@pytest.mark.slow
 def test_label_maps_find_layouts_and_random_order_does_not(tmp_path: Path):
     write_scenes(tmp_path / "scenes", 24, seed=3, pictures_px=64, workers=1)
     scenes = open_dataset(tmp_path / "scenes")

@@ -113,6 +113,7 @@ def test_unions_of_which_some_have_maps_are_learned_by_every_stage(tmp_path, cha
     assert model.encode(shown).labels.shape == (1, 3)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_ones_own_can_be_taught_and_goes_on_after_a_kill(tmp_path, teacher):
     encoder = write_encoder(tmp_path / "encoder.onnx")
     recipe = replace(PLAIN, backbone=str(encoder), teacher_weight=2.0)

@@ -57,6 +57,7 @@ def test_a_run_killed_after_its_model_was_finished_has_nothing_more_to_learn(tra
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]
 
 
+@pytest.mark.slow
 def test_resuming_in_bfloat16_gives_the_same_bits(tmp_path):
     recipe = replace(TINY, precision="bfloat16", epochs=2, self_encoder_epochs=1)
     learn(boxes(20), tmp_path / "whole", recipe)

@@ -103,7 +103,7 @@ def test_a_part_of_a_picture_is_asked_with(page):
     page.locator("[data-crop]").click()
     box = page.locator("#crop [data-box]")
     box.wait_for()
-    page.wait_for_timeout(200)
+    page.wait_for_function("() => document.querySelector('#crop [data-side=width]').value")
     before = page.locator("#crop [data-side=width]").input_value()
     handle = page.locator("#crop [data-handle=e]").bounding_box()
     page.mouse.move(handle["x"] + 8, handle["y"] + 8)
@@ -241,6 +241,7 @@ def test_nothing_keeps_people_out_of_backups(page, served, scheme):
     assert serious_faults(page, f"{served.home}/backups/", scheme) == []
 
 
+@pytest.mark.slow
 def test_a_collection_is_verified_and_backed_up_while_one_watches(page, served):
     details = f"{collection_address(page)}details/"
     page.goto(details)

@@ -51,6 +51,7 @@ def test_a_collection_is_judged_looked_at_by_keys_and_compared(page):
     assert download.value.suggested_filename.endswith(".json")
 
 
+@pytest.mark.slow
 def test_a_model_is_ordered_from_generated_scenes_and_cancelled(page, served):
     page.goto(f"{served.home}/learn/")
     check_for_everybody(page)
