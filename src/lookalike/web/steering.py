@@ -15,14 +15,14 @@ OF_OWNERS: Final = (JobKind.BACKUP, JobKind.RESTORE)
 ACTIONS: Final = ("pause", "resume", "cancel")
 
 
-def ask(
+def make_once(
     hosted: HostedCollection,
     user: User,
     kind: str,
     options: dict[str, Any],
     job_id: uuid.UUID | None = None,
 ) -> Job:
-    """Ask for long work; with an id that is there already, return that job."""
+    """Make a job; with an id that is there already, return that one."""
     wanted = {"collection": hosted, "created_by": user, "kind": kind, "options": options}
     job, _ = Job.objects.get_or_create(pk=job_id or uuid.uuid4(), defaults=wanted)
     return job

@@ -13,7 +13,7 @@ from lookalike.web.api.jobs import job_out
 from lookalike.web.api.schemas import JobOut
 from lookalike.web.idempotency import id_for
 from lookalike.web.models import Backup, HostedCollection, JobKind, Role
-from lookalike.web.steering import ask
+from lookalike.web.steering import make_once
 from lookalike.web.writing import note
 
 router = Router()
@@ -60,7 +60,7 @@ def list_backups(request: HttpRequest, name: str) -> Any:
 def make_backup(request: HttpRequest, name: str) -> Any:
     """Ask for a backup; it will have the id of the job."""
     place = hosted(request, name, Role.OWNER)
-    job = ask(place, person(request), JobKind.BACKUP, {}, id_for(request))
+    job = make_once(place, person(request), JobKind.BACKUP, {}, id_for(request))
     note(request, place, "backup asked", str(job.pk))
     return job_out(job)
 
@@ -105,7 +105,7 @@ def restore_from(request: HttpRequest, name: str, backup_id: UUID, sent: Restore
     """Ask for a new collection of a backup; it is shown once it is whole."""
     place = hosted(request, name, Role.OWNER)
     options = backups.restoring_options(_backup(place, backup_id), sent.title)
-    job = ask(place, person(request), JobKind.RESTORE, options, id_for(request))
+    job = make_once(place, person(request), JobKind.RESTORE, options, id_for(request))
     note(request, place, "restoring asked", options["title"])
     return job_out(job)
 

@@ -13,7 +13,7 @@ from lookalike.web.api.learning_schemas import EvaluateIn, EvaluationOut
 from lookalike.web.galleries import open_collections
 from lookalike.web.idempotency import id_for
 from lookalike.web.models import HostedCollection, Job, JobKind, Role, Wish
-from lookalike.web.steering import ask
+from lookalike.web.steering import make_once
 
 router = Router(tags=["evaluations"])
 
@@ -53,7 +53,7 @@ def start_evaluation(request: HttpRequest, name: str, sent: EvaluateIn) -> Any:
     if sent.weights is not None:
         options["weights"] = evaluating.checked_weights(sent.weights, opened)
     options["without"] = sent.without
-    job = ask(collection, person(request), JobKind.EVALUATE, options, id_for(request))
+    job = make_once(collection, person(request), JobKind.EVALUATE, options, id_for(request))
     return _evaluation_out(job)
 
 

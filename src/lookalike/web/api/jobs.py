@@ -12,7 +12,7 @@ from lookalike.web.api.schemas import JobOut
 from lookalike.web.galleries import open_collections
 from lookalike.web.idempotency import id_for
 from lookalike.web.models import HostedCollection, Job, Role
-from lookalike.web.steering import ask, find, jobs_of, steer
+from lookalike.web.steering import find, jobs_of, make_once, steer
 from lookalike.web.work import MOST_CLUSTERS, grouping_options
 from lookalike.web.writing import note
 
@@ -39,7 +39,7 @@ def list_jobs(request: HttpRequest, name: str) -> Any:
 def make_job(request: HttpRequest, name: str, sent: JobIn) -> Any:
     """Ask for a collection to be indexed, grouped, laid out, searched for copies or verified."""
     place = hosted(request, name, Role.EDITOR)
-    job = ask(place, person(request), sent.kind, _options(place, sent), id_for(request))
+    job = make_once(place, person(request), sent.kind, _options(place, sent), id_for(request))
     note(request, place, f"{sent.kind} asked", str(job.pk))
     return job_out(job)
 

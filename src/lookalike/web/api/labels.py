@@ -17,7 +17,7 @@ from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import MOST_IDS
 from lookalike.web.idempotency import HEADER, id_for
 from lookalike.web.models import JobKind, Role
-from lookalike.web.steering import ask
+from lookalike.web.steering import make_once
 from lookalike.web.writing import note
 
 router = Router()
@@ -209,7 +209,7 @@ def propagate_labels(request: HttpRequest, name: str, sent: PropagateIn) -> Any:
     place = hosted(request, name, Role.EDITOR)
     chosen = labels.ready_to_propagate(open_collections.get(place), sent.clusters)
     options = {"clusters": chosen}
-    job = ask(place, person(request), JobKind.PROPAGATE, options, id_for(request))
+    job = make_once(place, person(request), JobKind.PROPAGATE, options, id_for(request))
     note(request, place, "labels propagated", chosen)
     return job_out(job)
 
@@ -273,7 +273,7 @@ def undo_labels(request: HttpRequest, name: str, sent: UndoIn) -> Any:
     place = hosted(request, name, Role.EDITOR)
     long = labels.long_undo(open_collections.get(place))
     if long is not None and sent.action in (None, long):
-        job = ask(place, person(request), JobKind.UNDO, {"action": long}, id_for(request))
+        job = make_once(place, person(request), JobKind.UNDO, {"action": long}, id_for(request))
         note(request, place, "labeling undone", "propagate")
         return {"kind": "propagate", "statements": 0, "job": job.pk}
     undone = labels.undone(place, sent.action)

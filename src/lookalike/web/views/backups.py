@@ -11,7 +11,7 @@ from lookalike.errors import LookalikeError, UsageError
 from lookalike.web import backups
 from lookalike.web.access import person, staff_only, with_collection
 from lookalike.web.models import AuditEntry, Backup, HostedCollection, JobKind, Role
-from lookalike.web.steering import ask
+from lookalike.web.steering import make_once
 from lookalike.web.writing import note
 
 
@@ -60,7 +60,7 @@ def restore(request: HttpRequest, hosted: HostedCollection, backup_id: UUID) -> 
     except UsageError as error:
         messages.error(request, str(error))
         return redirect("details", slug=hosted.slug)
-    job = ask(hosted, person(request), JobKind.RESTORE, options)
+    job = make_once(hosted, person(request), JobKind.RESTORE, options)
     note(request, hosted, "restoring asked", options["title"])
     return redirect("job", slug=hosted.slug, job_id=job.pk)
 
@@ -110,7 +110,7 @@ def _asked(request: HttpRequest, hosted: HostedCollection, kind: JobKind) -> Htt
     if not hosted.exists:
         messages.error(request, "Nothing has been indexed yet.")
         return redirect("details", slug=hosted.slug)
-    job = ask(hosted, person(request), kind, {})
+    job = make_once(hosted, person(request), kind, {})
     note(request, hosted, f"{kind} asked", str(job.pk))
     return redirect("job", slug=hosted.slug, job_id=job.pk)
 
