@@ -1,4 +1,11 @@
 // @ts-check
 const box = /** @type {HTMLInputElement | null} */ (document.getElementById("show-seen"));
 const seen = document.getElementById("seen");
-box?.addEventListener("change", () => { if (seen) seen.hidden = !box.checked; });
+
+function showSeen() {
+  if (seen && box) seen.hidden = !box.checked;
+}
+
+box?.addEventListener("change", showSeen);
+// It may have been ticked before this module ran: by a quick hand, or by a browser that goes back a page.
+showSeen();
