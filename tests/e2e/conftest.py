@@ -9,7 +9,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from commands import lookalike
+from forking import lookalike
 
 from tests.tiny_model import write_tiny_model
 

@@ -4,9 +4,12 @@ A process that has loaded the program, but not yet used it, forks a copy of itse
 Run as a script it is that process; `Forker` is the other end, in the test.
 """
 
+import atexit
 import contextlib
+import functools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,22 +17,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: exit code (or minus the signal) and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
+from commands import Done
 
 
 class Forker:
@@ -42,15 +33,25 @@ class Forker:
         )
 
     def run(
-        self, *words: str | Path, watch: Callable[[int], None] | None = None, **environment: str
-    ) -> Ended:
-        """Run `lookalike words…`; `watch` is given its process id and may kill it."""
+        self,
+        *words: str | bytes | Path,
+        watch: Callable[[int], None] | None = None,
+        cwd: Path | None = None,
+        file_limit: int | None = None,
+        **environment: str,
+    ) -> Done:
+        """Run `lookalike words…`; `watch` is given its process id and may kill it.
+
+        A negative code is a signal; `file_limit` is the largest file it may write, in bytes.
+        """
         out, err = self._folder / "out", self._folder / "err"
         order = {
-            "words": list(map(str, words)),
+            "words": [os.fsdecode(word) for word in words],
             "environment": environment,
             "out": str(out),
             "err": str(err),
+            "cwd": str(cwd or Path.cwd()),
+            "file_limit": file_limit,
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -58,7 +59,7 @@ class Forker:
         if watch is not None:
             watch(pid)
         code = int(self._process.stdout.readline())
-        return Ended(code, out.read_text(), err.read_text())
+        return Done(code, out.read_text(errors="replace"), err.read_text(errors="replace"))
 
     def close(self) -> None:
         self._process.communicate()
@@ -72,6 +73,18 @@ def forker() -> Iterator[Forker]:
             yield started
         finally:
             started.close()
+
+
+def lookalike(*words: str | bytes | Path, **options: Any) -> Done:
+    """As `commands.started_anew`, from one process that all tests of a run share."""
+    return _shared().run(*words, **{**os.environ, "COLUMNS": "200", **options})
+
+
+@functools.cache
+def _shared() -> Forker:
+    remaining = contextlib.ExitStack()
+    atexit.register(remaining.close)
+    return remaining.enter_context(forker())
 
 
 def kill_after(seconds: float, log: Path) -> Callable[[int], None]:
@@ -123,6 +136,9 @@ def _obey(order: dict[str, Any]) -> None:
         os.dup2(file, descriptor)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(order["environment"])
+    os.chdir(order["cwd"])
+    if order["file_limit"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"], order["file_limit"]))
     sys.argv = ["lookalike", *order["words"]]
     code = 70
     try:

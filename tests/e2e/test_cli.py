@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import lookalike
+from commands import started_anew
+from forking import lookalike
 from PIL import Image
 
 from conftest import paint
@@ -28,7 +29,7 @@ def outfits(tmp_path_factory):
 def test_the_main_way_from_pictures_to_measures(model, outfits, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
-    done = lookalike("index", "c.lookalike", outfits, broken, "--model", model, cwd=tmp_path)
+    done = started_anew("index", "c.lookalike", outfits, broken, "--model", model, cwd=tmp_path)
     assert done.code == 1
     assert done.out == ""
     assert f"failed: {broken}: " in done.err
@@ -82,14 +83,14 @@ def test_odd_names_are_shown_escaped_and_found(model, tmp_path):
     assert done.code == 0, done.err
     shown = [r"new\nline.png", r"not utf-8 \xff.png", ":cat: [red].png", "größe.png"]
     query = os.path.join(bytes(folder), names[1])  # noqa: PTH118 - bytes
-    table = lookalike("search", odd, "--image", query, PYTHONIOENCODING="utf-8")
+    table = started_anew("search", odd, "--image", query, PYTHONIOENCODING="utf-8")
     assert table.out.splitlines()[1].endswith(f"{folder}/{shown[1]}")
     rows = {line.partition(f"{folder}/")[2] for line in table.out.splitlines()[1:]}
     assert rows == set(shown)
     # A terminal that knows no such letters, and JSON that stays JSON.
-    table = lookalike("search", odd, "--image", query, PYTHONIOENCODING="ascii")
+    table = started_anew("search", odd, "--image", query, PYTHONIOENCODING="ascii")
     assert (table.code, table.err) == (0, "")
-    told = lookalike("status", odd, "--json", PYTHONIOENCODING="utf-8:strict")
+    told = started_anew("status", odd, "--json", PYTHONIOENCODING="utf-8:strict")
     assert told.json["path"] == str(odd)
 
 
@@ -170,11 +171,11 @@ def test_an_interrupted_index_can_be_gone_on_with(model, tmp_path, request, numb
 
 
 def test_without_words_the_help_is_shown_and_nothing_complained(tmp_path):
-    done = lookalike(cwd=tmp_path)
+    done = started_anew(cwd=tmp_path)
     assert done.code == 2
     assert "Usage: lookalike" in done.out
     assert done.err == ""
-    assert lookalike("--version").out.startswith("lookalike 0.")
+    assert started_anew("--version").out.startswith("lookalike 0.")
 
 
 @pytest.mark.parametrize("weight", ["0", pytest.param("1", marks=pytest.mark.slow)])

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands import lookalike
+from forking import lookalike
 
 from conftest import paint
 from lookalike.model_folder import CARD

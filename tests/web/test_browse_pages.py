@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.browsing import CHROMIUM, collection_address, serious_faults
+from tests.web.browsing import CHROMIUM, check_for_everybody, collection_address
 from tests.web.conftest import N
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -172,11 +172,7 @@ def test_without_webgl_the_list_is_named(page, grouped):
     page.locator(".group").first.wait_for()
 
 
-@pytest.mark.parametrize(
-    ("place", "scheme"),
-    [("", "dark"), ("clusters/0/", "light"), ("subjects/", "light"), ("map/", "dark")],
-)
-def test_nothing_keeps_people_out_of_browsing(page, grouped, place, scheme):
-    assert serious_faults(page, f"{grouped}browse/{place}", scheme) == []
-    page.set_viewport_size({"width": 360, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+@pytest.mark.parametrize("place", ["", "clusters/0/", "subjects/", "map/"])
+def test_nothing_keeps_people_out_of_browsing(page, grouped, place):
+    page.goto(f"{grouped}browse/{place}")
+    check_for_everybody(page)
