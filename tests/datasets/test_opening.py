@@ -234,7 +234,13 @@ def test_geometry_agrees_with_the_decoder(tmp_path: Path, suffix: str, orientati
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("spec", "n"), [("coco", 392), ("clothing", 300), ("corel", 3999), ("tiny-imagenet", 20_000)]
+    ("spec", "n"),
+    [
+        pytest.param("coco", 392, marks=pytest.mark.slow),
+        ("clothing", 300),
+        ("corel", 3999),
+        ("tiny-imagenet", 20_000),
+    ],
 )
 def test_opens_the_real_sets(photographs: Path, spec: str, n: int) -> None:
     dataset = open_dataset(photographs / spec)

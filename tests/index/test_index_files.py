@@ -194,7 +194,7 @@ def test_codes_of_another_collection_are_refused(tmp_path: Path) -> None:
         open_index(tmp_path, "content")
 
 
-@pytest.mark.parametrize("kind", ["exact", "pq"])
+@pytest.mark.parametrize("kind", ["exact", pytest.param("pq", marks=pytest.mark.slow)])
 def test_killed_anywhere_leaves_the_old_index_or_the_new_one(tmp_path: Path, kind: str) -> None:
     publish(tmp_path, kind, n=100, revision=1)
     in_memory = built("pq", ROWS[:120])  # FAISS's threads do not survive being forked

@@ -60,7 +60,12 @@ LAYERS = ["map layer 1", "map layer 2", "map layer 3"]
             50,
             marks=pytest.mark.slow,
         ),
-        ({"self_encoder": "wake-sleep"}, [*LAYERS, "wake-sleep"], 100),
+        pytest.param(
+            {"self_encoder": "wake-sleep"},
+            [*LAYERS, "wake-sleep"],
+            100,
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"self_encoder": "denoising"}, [], 24, marks=pytest.mark.slow, id="denoising"),
     ],
 )

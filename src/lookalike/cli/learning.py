@@ -122,6 +122,14 @@ def learn(
         option("--self-encoder-epochs", show_default="by size", help="Passes over label maps."),
     ] = None,
     image_size: Annotated[int, option("--image-size", help="Pixels of the network's input.")] = 96,
+    shown_size: Annotated[
+        int | None,
+        option(
+            "--shown-size",
+            show_default="as learned",
+            help="Pixels of what the learned network reads, if more.",
+        ),
+    ] = None,
     batch_size: Annotated[int, option("--batch-size", help="Pictures per step.")] = 64,
     learning_rate: Annotated[float, option("--learning-rate", help="Largest of the run.")] = 2e-3,
     teacher: Annotated[

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lookalike.learning import default_recipe
 
 RECIPE_OPTIONS: Final = (
-    "image_size", "code_dim", "backbone", "self_encoder", "map_input",
+    "image_size", "shown_size", "code_dim", "backbone", "self_encoder", "map_input",
     "tied_weights", "reconstruction_loss", "corruption", "sparsity_target",
     "sparsity_weight", "active_units", "hidden_layers", "hidden_dim", "layer_epochs",
     "gibbs_steps", "persistent_chains", "sleep_phase", "code_weight", "pretraining",

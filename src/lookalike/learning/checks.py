@@ -26,6 +26,7 @@ _OWN_SIZES: Final = {"alexnet": 227}
 """Sides of the input that were published and are no multiple of 32."""
 _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "image_size": (32, 512),
+    "shown_size": (32, 512),
     "grid": (8, 128),
     "code_dim": (2, 1024),
     "content_dim": (2, 4096),
@@ -75,6 +76,7 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> No
     for name, (low, high) in _RANGES.items():
         _check_range(name, options[name], low, high)
     _check_backbone(options)
+    _check_shown_size(options)
     _check_multiple("grid", options["grid"], 8)
     check_kind_options(options, defaults)
     if options["label_share"] == 0:
@@ -109,6 +111,24 @@ def _check_backbone(options: Mapping[str, Any]) -> None:
         raise UsageError(
             f"palette_bins is {options['palette_bins']}, but backbone {backbone!r} reads no "
             f"palette; use 0 or one of: {', '.join(_POOLED)}"
+        )
+
+
+def _check_shown_size(options: Mapping[str, Any]) -> None:
+    shown = options["shown_size"]
+    if shown is None:
+        return
+    _check_multiple("shown_size", shown, 32)
+    if shown < options["image_size"]:
+        raise UsageError(
+            f"shown_size is {shown}, below image_size {options['image_size']}; "
+            "use at least as many pixels as were learned from"
+        )
+    if options["backbone"] not in _POOLED or options["segmentation_weight"] > 0:
+        raise UsageError(
+            f"shown_size is {shown}, but a segmentation head, an external encoder or a published "
+            "network reads pictures of one size; leave shown_size out or use one of: "
+            f"{', '.join(_POOLED)}"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lookalike.errors import UsageError
 from lookalike.learning.colors import LearnedPalette
@@ -163,10 +164,17 @@ class ProjectedContent(nn.Module):
 
 
 class CellFeatures(nn.Module):
-    """Few channels of every cell in its place: the code says where."""
+    """Few channels of every cell in its place: the code says where.
 
-    def __init__(self, n_channels: int, side: int) -> None:
+    Args:
+        n_channels: Channels of the feature map.
+        side: Cells in a row of it, as learned.
+        shrinks: Whether larger feature maps are given too, and shrunk to that many cells.
+    """
+
+    def __init__(self, n_channels: int, side: int, *, shrinks: bool = False) -> None:
         super().__init__()
+        self.side, self.shrinks = side, shrinks
         self.dim = _CODE_CHANNELS * side**2
         self.features = nn.Sequential(_convolve(n_channels, _CODE_CHANNELS), nn.Flatten())
 
@@ -174,7 +182,11 @@ class CellFeatures(nn.Module):
         self, feature_map: Float[Tensor, "batch channels side side"]
     ) -> Float[Tensor, "batch features"]:
         """Return what the code is read from."""
-        features: Tensor = self.features(feature_map)
+        convolve, flatten = self.features
+        cells = convolve(feature_map)
+        if self.shrinks:
+            cells = functional.interpolate(cells, size=(self.side, self.side), mode="bilinear")
+        features: Tensor = flatten(cells)
         return features
 
 

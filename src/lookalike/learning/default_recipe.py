@@ -34,6 +34,7 @@ TERMS: Final = (
 
 DEFAULT_RECIPE: Final = Recipe(
     image_size=128,
+    shown_size=192,
     grid=32,
     code_dim=128,
     content_dim=256,

@@ -235,4 +235,5 @@ def _code_features(backbone: Backbone, recipe: Recipe) -> CellFeatures | VectorF
         return None
     if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
         return VectorFeatures(backbone.n_channels)
-    return CellFeatures(backbone.n_channels, backbone.side)
+    shrinks = recipe.input_size != recipe.image_size
+    return CellFeatures(backbone.n_channels, backbone.side, shrinks=shrinks)

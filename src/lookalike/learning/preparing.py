@@ -126,7 +126,7 @@ def prepare(
         validate or dataset,
         held_out_positions,
         folder / "held-out",
-        side=recipe.image_size,
+        side=recipe.input_size,
         map_side=recipe.grid,
         progress=progress,
     )

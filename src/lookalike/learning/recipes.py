@@ -28,6 +28,11 @@ class Recipe:
     Attributes:
         image_size: Side of the square network input in pixels, a multiple of 32; 227 is allowed
             for `alexnet`, and any side for an external encoder.
+        shown_size: Side of the pictures that the network is shown once it has been learned, also to
+            measure it; `None` for `image_size`. Crops show things larger than whole pictures do,
+            so a network that learned from crops knows them better in larger pictures (Touvron,
+            Vedaldi, Douze, Jégou, Fixing the train-test resolution discrepancy, NeurIPS 2019).
+            Embedding takes longer by the square.
         grid: Side of the label maps that the self-encoder reads and writes, a multiple of 8.
         code_dim: Length of the `layout` code.
         content_dim: Length of the `content` embedding: 256 if `None`. In published networks it is
@@ -116,6 +121,7 @@ class Recipe:
     """
 
     image_size: int = 96
+    shown_size: int | None = None
     grid: int = 32
     code_dim: int = 128
     content_dim: int | None = None
@@ -164,6 +170,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_options(self.to_dict(), {field.name: field.default for field in fields(self)})
+
+    @property
+    def input_size(self) -> int:
+        """Side of the pictures that the learned network reads."""
+        return self.shown_size or self.image_size
 
     @property
     def has_one_hot_maps(self) -> bool:

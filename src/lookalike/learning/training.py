@@ -209,7 +209,7 @@ class _Run:
         pictures = held_out if len(held_out) else learned
         positions = torch.arange(min(_COMPARED, len(pictures)))
         views = whole_views(len(positions))
-        shown = view_pixels(pictures.take_pixels(positions).cpu(), views, self.recipe.image_size)
+        shown = view_pixels(pictures.take_pixels(positions).cpu(), views, self.recipe.input_size)
         pixels = shown.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         if pictures.label_maps is None:
             return pixels, None
@@ -228,7 +228,7 @@ class _Run:
             classes=tuple(self.dataset.classes[:n]),
             relevant_classes=tuple(sorted(self.dataset.relevant_classes)),
             palette=tuple(self.dataset.palette[: n + 1]),
-            image_size=self.recipe.image_size,
+            image_size=self.recipe.input_size,
             grid=self.recipe.grid if self_encoder else 0,
             content_dim=self.prepared.network.content_dim,
             code_dim=len(self_encoder.mean) if self_encoder else 0,
