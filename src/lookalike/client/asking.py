@@ -124,9 +124,11 @@ class Client:
         *,
         query: Query | None = None,
         ids: Sequence[int] | None = None,
+        saved: str | None = None,
     ) -> str:
-        """List what a query finds, or images by id, or everything, as CSV or JSON."""
-        sent = {"query": query and query.to_json(), "ids": None if ids is None else list(ids)}
+        """List what a query or a saved search finds, or images by id, or everything."""
+        asked = {"query": query and query.to_json(), "saved": saved}
+        sent = {**asked, "ids": None if ids is None else list(ids)}
         return self._connection.text(f"/collections/{collection}/export/{kind}", sent)
 
     def clusters(self, collection: str, name: str = "content") -> dict[str, Any]:

@@ -11,12 +11,14 @@ from lookalike.client.connection import Connection
 from lookalike.client.values import (
     RemoteBackup,
     RemoteDoubt,
+    RemoteFound,
     RemoteGroup,
     RemoteJob,
     RemoteLabel,
     RemoteProposal,
     RemoteSearch,
     read,
+    read_found,
 )
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.search.queries import Query
@@ -202,6 +204,11 @@ class Searches:
         """Keep a search, in the place of one of the same name."""
         content = {"name": name, "query": query.to_json()}
         return read(RemoteSearch, self._connection.change(_searches(collection), content))
+
+    def run(self, collection: str, name: str, k: int = 10, *, cursor: str = "") -> RemoteFound:
+        """Ask a saved search again, by its name; see `Client.search`."""
+        sent = {"saved": name, "k": k, "cursor": cursor}
+        return read_found(self._connection.find(f"/collections/{collection}/search", sent))
 
     def delete(self, collection: str, search_id: int) -> None:
         """Forget a search."""
