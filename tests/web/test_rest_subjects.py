@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from lookalike import Collection, IdExample, PixelsExample, Query
 from lookalike.client import Client
@@ -17,7 +18,7 @@ from lookalike.search.drawings import Drawing
 from lookalike.search.layouts import PaintedLayout, PaintedMap
 from lookalike.storage.backups import restore
 from lookalike.web import worker
-from lookalike.web.models import ApiToken, HostedCollection, Job, User
+from lookalike.web.models import ApiToken, HostedCollection, Job, ServerBackupJob, User
 from tests.small_sets import write_pictures
 from tests.web.conftest import N
 from tests.web.copies import HALF, SMALL, copy_of
@@ -376,3 +377,21 @@ def test_without_patience_it_gives_up_at_once(stubborn):
         with pytest.raises(LookalikeError, match="status 503"):
             client.labels.add("photos", ["cat"], [1])
     assert len(set(Stubborn.seen)) == 2
+
+
+def test_staff_copy_the_server_and_nobody_else_does(live_server, people, owner, tmp_path):
+    if connection.vendor != "sqlite":
+        return
+    with client_of(live_server, "staff") as staff:
+        job = staff.server_backups.make()
+        assert staff.server_backups.make().id == job.id
+        worker.run_job(ServerBackupJob.take("one"))
+        assert staff.server_backups.wait(job.id).report["backup"] == job.id
+        [kept] = staff.server_backups.all()
+        staff.server_backups.download(kept.id, tmp_path / "server.tar")
+        with tarfile.open(tmp_path / "server.tar") as archive:
+            assert any(name.endswith("server.sqlite") for name in archive.getnames())
+        with pytest.raises(LookalikeError, match="no such page"):
+            owner.server_backups.download(kept.id, tmp_path / "no.tar")
+        staff.server_backups.delete(kept.id)
+        assert staff.server_backups.all() == []

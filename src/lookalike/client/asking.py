@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from lookalike.client.connection import Connection
 from lookalike.client.measures import Evaluations, Learning
+from lookalike.client.server import ServerBackups
 from lookalike.client.subjects import Backups, Duplicates, Jobs, Labels, Searches
 from lookalike.client.values import RemoteCollection, RemoteFound, RemoteHit, read, read_found
 from lookalike.errors import UsageError
@@ -31,6 +32,7 @@ class Client:
         duplicates: Nearly equal pictures.
         searches: Saved searches.
         backups: Copies of collections.
+        server_backups: Copies of the server's own database.
         learning: Models that the server learns.
         evaluations: Collections judged.
 
@@ -48,6 +50,7 @@ class Client:
         self.duplicates: Final = Duplicates(self._connection)
         self.searches: Final = Searches(self._connection)
         self.backups: Final = Backups(self._connection)
+        self.server_backups: Final = ServerBackups(self._connection)
         self.learning: Final = Learning(self._connection)
         self.evaluations: Final = Evaluations(self._connection)
 

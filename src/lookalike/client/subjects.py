@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -76,16 +76,7 @@ class Jobs:
         Raises:
             LookalikeError: If it failed, was paused or cancelled, or takes longer than `seconds`.
         """
-        end = time.monotonic() + seconds
-        while True:
-            job = self.get(collection, job_id)
-            if job.state == "done":
-                return job
-            if job.is_over or job.state == "paused":
-                raise LookalikeError(f"the job is {job.state}: {job.error or 'somebody wished so'}")
-            if time.monotonic() > end:
-                raise LookalikeError(f"the job is still {job.state} after {seconds:g} s; ask later")
-            time.sleep(_POLL_SECONDS)
+        return until_done(lambda: self.get(collection, job_id), seconds)
 
 
 class Labels:
@@ -236,16 +227,7 @@ class Backups:
             UsageError: If there is a folder at `file`.
             EnvironmentFault: If the connection breaks off or the disk is full.
         """
-        path = Path(file).expanduser()
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; name a file")
-
-        def write(unfinished: Path) -> None:
-            address = f"{_backups(collection)}/{backup_id}/file"
-            with self._connection.reading(address) as pieces, unfinished.open("wb") as out:
-                out.writelines(pieces)
-
-        write_atomically(path, write)
+        download(self._connection, f"{_backups(collection)}/{backup_id}/file", file)
 
     def delete(self, collection: str, backup_id: str) -> None:
         """Delete a backup for good."""
@@ -255,6 +237,33 @@ class Backups:
         """Ask for a new collection of a backup; the report of the job has its name."""
         address = f"{_backups(collection)}/{backup_id}/restore"
         return read(RemoteJob, self._connection.change(address, {"title": title}))
+
+
+def until_done(get: Callable[[], RemoteJob], seconds: float) -> RemoteJob:
+    """Return a job once it is done; see `Jobs.wait`."""
+    end = time.monotonic() + seconds
+    while True:
+        job = get()
+        if job.state == "done":
+            return job
+        if job.is_over or job.state == "paused":
+            raise LookalikeError(f"the job is {job.state}: {job.error or 'somebody wished so'}")
+        if time.monotonic() > end:
+            raise LookalikeError(f"the job is still {job.state} after {seconds:g} s; ask later")
+        time.sleep(_POLL_SECONDS)
+
+
+def download(connection: Connection, address: str, file: str | os.PathLike[str]) -> None:
+    """Write what is at an address to a file, whole or not at all; see `Backups.download`."""
+    path = Path(file).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file")
+
+    def write(unfinished: Path) -> None:
+        with connection.reading(address) as pieces, unfinished.open("wb") as out:
+            out.writelines(pieces)
+
+    write_atomically(path, write)
 
 
 def _jobs(collection: str) -> str:
