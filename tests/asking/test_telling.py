@@ -18,7 +18,7 @@ SAID = {
     "exclude_examples": (False, "examples may be found themselves"),
     "order": ("list", "in the order list, as clusters come"),
     "multipoint": ("yes", "examples kept apart as several points: yes"),
-    "exclude_ids": ([5, 6], "without the pictures 5, 6"),
+    "exclude_ids": ([5, 6], "without pictures 5, 6"),
     "layout": (
         [{"label": "dog", "box": [0, 0.5, 1, 1]}],
         "dog in the box 0,0.5,1,1",

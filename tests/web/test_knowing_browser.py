@@ -6,7 +6,7 @@ import pytest
 
 from lookalike import Collection
 from lookalike.knowing.deduplicating import decide
-from tests.web.browsing import CHROMIUM, check_for_everybody, serving
+from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, serving
 from tests.web.copies import HALF, SMALL, copy_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -45,7 +45,7 @@ def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, own):
     page.get_by_text("You said so of").wait_for()
     check_for_everybody(page)
     page.get_by_role("button", name="Propagate").click()
-    page.locator("#question").wait_for()
+    page.locator(f"{LISTENING} #question").wait_for()
     check_for_everybody(page)
     asked = page.locator("[name=id]").get_attribute("value")
     page.keyboard.press("n")

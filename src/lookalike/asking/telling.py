@@ -120,7 +120,7 @@ def _of_showing(query: Query) -> Iterator[str]:
     if query.exclude_ids:
         listed = ", ".join(map(str, query.exclude_ids[:_MOST_LISTED]))
         more = len(query.exclude_ids) - _MOST_LISTED
-        yield f"without the pictures {listed}{f' and {more} more' if more > 0 else ''}"
+        yield f"without picture{'s' * (len(query.exclude_ids) > 1)} {listed}{f' and {more} more' if more > 0 else ''}"
     if not query.exclude_examples:
         yield "examples may be found themselves"
     if query.min_score is not None:

@@ -106,6 +106,8 @@ class Asked:
             UsageError: If it asks for too much, or for something that makes no sense.
         """
         plain = {name: parameters.get(name, "").strip() for name in _PLAIN}
+        if plain["least"] == "0":  # what the slider says at its left end, sent without scripts
+            plain["least"] = ""
         if len(plain["q"]) > MOST_CHARACTERS:
             raise UsageError(f"the words are too long; {MOST_CHARACTERS} characters suffice")
         asked = cls(
