@@ -24,8 +24,8 @@ def tell(query: Query) -> list[str]:
     """Return what a query asks for, a few words for each part of it; all that it says is told.
 
     Example:
-        >>> tell(Query((IdExample(7), TextExample("a dog")), positive_weights=(2, 0.5), sort="date"))
-        ['like picture 7 (counts 2)', 'like the words “a dog” (counts 0.5)', 'sorted by date']
+        >>> tell(Query((IdExample(7), TextExample("a dog")), positive_weights=(2, 1)))
+        ['like picture 7 (counts 2)', 'like the words “a dog” (counts 1)']
     """
     return [
         *_of_examples("like", query.positives, query.positive_weights),
@@ -119,8 +119,9 @@ def _of_counting(query: Query) -> Iterator[str]:
 def _of_showing(query: Query) -> Iterator[str]:
     if query.exclude_ids:
         listed = ", ".join(map(str, query.exclude_ids[:_MOST_LISTED]))
-        more = len(query.exclude_ids) - _MOST_LISTED
-        yield f"without picture{'s' * (len(query.exclude_ids) > 1)} {listed}{f' and {more} more' if more > 0 else ''}"
+        n = len(query.exclude_ids)
+        more = f" and {n - _MOST_LISTED} more" if n > _MOST_LISTED else ""
+        yield f"without picture{'s' * (n > 1)} {listed}{more}"
     if not query.exclude_examples:
         yield "examples may be found themselves"
     if query.min_score is not None:

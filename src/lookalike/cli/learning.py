@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -204,7 +204,7 @@ def learn(
     refuse_without_use(context, has_network=bool(teacher or segmenter))
     training = (default_training if recipe == "default" else plain_training)(context, bars)
     held_out = open_dataset(validate, level=level, progress=bars) if validate else None
-    told = {}
+    told: dict[str, Any] = {}
     if minutes is not None:
         training, told = in_time(training, out, minutes, held_out, resume=resume, progress=bars)
     card = recipes.learn(

@@ -75,7 +75,7 @@ def in_time(
     resume: bool,
     progress: Progress,
 ) -> tuple["default_recipe.Training", dict[str, Any]]:
-    """Shorten a training so that it ends in time, and say how; return also what JSON tells of it."""
+    """Shorten a training so that it ends in time, and say how; return it, and what JSON tells."""
     from lookalike.learning import limits  # noqa: PLC0415 - keeps --help fast
     from lookalike.learning.budget import n_learned  # noqa: PLC0415
 

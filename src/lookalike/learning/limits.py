@@ -6,7 +6,6 @@ Importing this module does not import PyTorch.
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from lookalike.atomic import write_atomically
 from lookalike.datasets.base import ListedDataset
@@ -17,8 +16,6 @@ from lookalike.learning.guides import NO_GUIDES, Guides
 from lookalike.learning.recipes import Recipe
 from lookalike.model_folder import CARD, read_card
 from lookalike.progress import SILENT, Progress
-
-_SETTLED: Final = ("epochs", "self_encoder_epochs")
 
 
 def settle(
@@ -71,7 +68,8 @@ def _begun(out: Path, recipe: Recipe, minutes: float) -> Plan | None:
     """Return the plan of a run that goes on; `None` if none was begun."""
     if (out / CARD).is_file():
         learned = read_card(out).recipe
-        return Plan(replace(recipe, **{name: learned.get(name) for name in _SETTLED}), {}, {})
+        epochs, maps = learned.get("epochs"), learned.get("self_encoder_epochs")
+        return Plan(replace(recipe, epochs=epochs, self_encoder_epochs=maps), {}, {})
     if not _kept(out).is_file():
         if out.with_name(f"{out.name}.training").exists():
             raise UsageError(f"the training of {out} was begun without --minutes; leave it out")
@@ -84,5 +82,5 @@ def _begun(out: Path, recipe: Recipe, minutes: float) -> Plan | None:
             "resume with the same, or choose another place for the model"
         )
     plan = Plan.from_json(content)
-    settled = {name: getattr(plan.recipe, name) for name in _SETTLED}
-    return replace(plan, recipe=replace(recipe, **settled))
+    epochs, maps = plan.recipe.epochs, plan.recipe.self_encoder_epochs
+    return replace(plan, recipe=replace(recipe, epochs=epochs, self_encoder_epochs=maps))

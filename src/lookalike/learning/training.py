@@ -18,8 +18,8 @@ from lookalike.errors import UsageError
 from lookalike.failpoints import failpoint
 from lookalike.images.decoding import PREPROCESS_VERSION
 from lookalike.learning.augmentation import view_label_maps, view_pixels
-from lookalike.learning.checks import check_place
 from lookalike.learning.checkpoints import disk_faults, load_checkpoint, save_checkpoint
+from lookalike.learning.checks import check_place
 from lookalike.learning.devices import choose_device, derive_seed, seeded
 from lookalike.learning.export import export_model, publish
 from lookalike.learning.external import open_encoder

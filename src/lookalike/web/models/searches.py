@@ -8,7 +8,6 @@ from django.db import models
 from lookalike.web.models.accounts import User
 from lookalike.web.models.collections import HostedCollection
 
-
 SAVED: Final = "saved:"
 """Begins what asks for a saved search in the box of words."""
 
