@@ -39,7 +39,7 @@ def fit(shapes, monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_a_trial_measures_a_pass_of_each_part(shapes, tmp_path):
     torch.set_num_threads(1)
-    trial = budget._tried(shapes, TINY, tmp_path / "trial", budget.SILENT)
+    trial = budget._tried(shapes, TINY, tmp_path / "trial", None, budget.NO_GUIDES, budget.SILENT)
     assert set(trial.passed) == {"self-encoder", "network", "joint"}
     assert all(seconds > 0 for seconds in trial.passed.values())
     assert 0 < trial.reading < trial.total

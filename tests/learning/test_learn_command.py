@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from foreign_files import write_names, write_segmenter, write_teacher
@@ -66,7 +67,23 @@ def test_a_teacher_a_segmenter_and_two_sets_reach_the_card(tmp_path):
     assert (card.recipe["epochs"], card.recipe["seed"]) == (1, 0)
 
 
+@pytest.mark.slow
+def test_a_limit_in_minutes_is_told_and_kept_to(tmp_path):
+    write_masks(tmp_path / "set", 40)
+    small = ("--image-size", "32", "--batch-size", "8", "--device", "cpu", "--epochs", "2000")
+    out = ("--out", tmp_path / "m", "--minutes", "0.5", "--json")
+    started = time.monotonic()
+    [done] = run(("learn", tmp_path / "set", *small, *out))
+    assert time.monotonic() - started < 60
+    assert done["error"] == "NoneType", done
+    passes = json.loads(done["out"])["passes"]["network"]
+    assert 1 <= passes < 2000
+    assert read_card(tmp_path / "m").recipe["epochs"] == passes
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "m"}
+
+
 REFUSED = (
+    (("--minutes", "0"), "0 minutes are no time to learn in; give more than 0"),
     (("--models", "x"), "--models is for --recipe default; give --teacher"),
     (("--normalization", "unit"), "--normalization needs a network: give --teacher"),
     (("--color-share", "0.5"), "--color-share needs something taught: give --teacher"),

@@ -33,6 +33,10 @@ FLAGS = [
 ]
 
 
+LISTENING = "html[data-listening] "
+"""Before a selector: what a page shows by the time that its modules listen."""
+
+
 @dataclass
 class Served:
     """Where a server answers, what its owner's browser shows it, and its one collection."""

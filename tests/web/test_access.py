@@ -9,7 +9,7 @@ from django.utils import timezone
 from lookalike.storage.backups import back_up
 from lookalike.web import backups, trainings
 from lookalike.web.api import api
-from lookalike.web.models import Backup, Job, LearningRun
+from lookalike.web.models import Backup, Job, LearningRun, ServerBackupJob
 from tests.web.evaluations import write_evaluation
 
 KINDS = ("anonymous", "other", "viewer", "editor", "owner", "staff")
@@ -30,6 +30,8 @@ BACKUP = {"slug": "photos", "backup_id": uuid.UUID(int=8)}
 JOB = {"slug": "photos", "job_id": uuid.UUID(int=7)}
 EVALUATION = {"slug": "photos", "job_id": uuid.UUID(int=8)}
 RUN = {"run_id": uuid.UUID(int=9)}
+SERVER_JOB = {"job_id": uuid.UUID(int=10)}
+SERVER_BACKUP = {"backup_id": uuid.UUID(int=8)}
 
 ROUTES = {
     "start": ("get", {}, SIGNED_IN),
@@ -61,6 +63,8 @@ ROUTES = {
     "delete_backup": ("post", BACKUP, OWNERS),
     "restore_backup": ("post", BACKUP, OWNERS),
     "server_backups": ("get", {}, STAFF),
+    "server_job": ("get", SERVER_JOB, STAFF),
+    "steer_server_job": ("post", {**SERVER_JOB, "action": "pause"}, STAFF),
     "any_backup_file": ("get", {"backup_id": uuid.UUID(int=8)}, STAFF),
     "delete_any_backup": ("post", {"backup_id": uuid.UUID(int=8)}, STAFF),
     "browse": ("get", COLLECTION, VIEWERS),
@@ -148,6 +152,12 @@ API_ROUTES = {
     "get_backup_file": ("get", ONE_BACKUP, OWNERS),
     "forget_backup": ("delete", ONE_BACKUP, OWNERS),
     "restore_from": ("post", ONE_BACKUP, OWNERS),
+    "list_server_backups": ("get", {}, STAFF),
+    "make_server_backup": ("post", {}, STAFF),
+    "get_server_job": ("get", SERVER_JOB, STAFF),
+    "steer_server_job": ("post", {**SERVER_JOB, "action": "pause"}, STAFF),
+    "get_server_backup_file": ("get", SERVER_BACKUP, NOBODY),
+    "forget_server_backup": ("delete", SERVER_BACKUP, NOBODY),
     "list_learning": ("get", {}, STAFF),
     "look_at_dataset": ("get", {}, STAFF),
     "start_learning": ("post", {}, STAFF),
@@ -185,6 +195,7 @@ def things(hosted, tmp_path, monkeypatch):
     """A job, an evaluation and a model that was learned, with the files that they have."""
     monkeypatch.setenv("LOOKALIKE_HOME", str(tmp_path))
     Job.objects.create(pk=uuid.UUID(int=7), collection=hosted, kind="index")
+    ServerBackupJob.objects.create(pk=uuid.UUID(int=10))
     write_evaluation(hosted, uuid.UUID(int=8))
     order = {"dataset": "scenes:5", "recipe": {}, "minutes": None}
     run = LearningRun.objects.create(pk=uuid.UUID(int=9), title="Scenes", options=order)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.browsing import CHROMIUM, check_for_everybody, collection_address
+from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, collection_address
 from tests.web.conftest import N
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -48,6 +48,7 @@ def test_a_cluster_is_opened_its_pictures_picked_with_shift_and_searched_with(pa
     page.goto(f"{grouped}browse/")
     page.locator(".group h2 a").first.click()
     boxes = page.locator(".pickable input")
+    page.locator(f"{LISTENING} .pickable input").first.wait_for()
     n = min(4, boxes.count())
     page.locator(".picked").wait_for(state="hidden")
     boxes.nth(0).click()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.browsing import CHROMIUM, check_for_everybody, collection_address
+from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, collection_address
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
@@ -61,6 +61,22 @@ def test_a_picture_that_is_given_is_searched_for(page, tmp_path, how):
     page.wait_for_url("**like=up.*")
     page.locator(".score").first.wait_for()
     assert page.locator(".chip.plus img").evaluate("image => image.decode().then(() => true)")
+
+
+def test_what_was_set_before_the_scripts_ran_counts(page):
+    held = []
+    page.route("**/web/search*.js", lambda route: held.append(route))
+    address = f"{collection_address(page)}?like=1"
+    page.goto(address, wait_until="commit")
+    page.locator("#show-layout").check()
+    page.get_by_text("What counts").click()
+    page.locator('[data-weight="layout"]').fill("3")
+    page.locator("[name=sort]").select_option("name")
+    assert page.url == address
+    held[0].continue_()
+    page.wait_for_url("**sort=name*w=layout%3A3*")
+    page.locator(f"{LISTENING} .picture .layout").first.wait_for(state="visible")
+    assert page.locator('[data-weight="layout"] + output').inner_text() == "3"
 
 
 def test_what_is_no_picture_is_told(page, tmp_path):
@@ -205,9 +221,16 @@ def test_a_layout_is_painted_by_numbers_too(page):
 def test_one_picture_is_shown_with_what_was_seen_in_it(page):
     ask_for_the_first(page)
     page.locator(".hit a.picture").first.click()
-    page.locator("article.image").wait_for()
+    page.locator(f"{LISTENING} article.image").wait_for()
+    shown = page.locator(".frame img").first
+    own = shown.evaluate(
+        "i => i.decode().then(() => new Promise(d => {"
+        "const c = new Image(); c.onload = () => d(c.naturalWidth); c.src = i.src}))"
+    )
+    box = shown.bounding_box()
+    assert box["width"] == pytest.approx(own / 0.334, abs=1)  # enlarged, and no further
     page.locator("#show-seen").check()
-    assert page.locator("#seen").is_visible()
+    assert page.locator("#seen").bounding_box() == pytest.approx(box)
     page.get_by_text("Find pictures like this").click()
     page.wait_for_url("**like=*")
 

@@ -1,5 +1,6 @@
 """The processes of a server end when it does, whatever they wait for."""
 
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,15 @@ from tests.web.test_killed import _is_up, opened, send_form, start
 def test_a_worker_that_was_orphaned_while_it_started_ends():
     worker = [sys.executable, "-m", "lookalike.web.worker", str(os.getppid())]
     assert subprocess.run(worker, timeout=60).returncode == 0
+
+
+def test_a_learning_that_was_orphaned_while_it_started_ends(tmp_path):
+    order = {"dataset": "scenes:2000", "level": "names", "recipe": {}, "minutes": None}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+    module = [sys.executable, "-m", "lookalike.web.learning_process", str(tmp_path)]
+    ended = subprocess.run([*module, str(os.getppid())], capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert not (tmp_path / "model").exists()
 
 
 HANGING = """

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sqlite3
 import tarfile
 import time
 
@@ -12,9 +13,18 @@ from django.urls import reverse
 
 from lookalike import Collection
 from lookalike.storage.backups import check_backup
-from lookalike.web import backups, worker
+from lookalike.web import backups, server_backups, worker
 from lookalike.web.home import ServerHome
-from lookalike.web.models import AuditEntry, Backup, HostedCollection, Job, JobState, Membership
+from lookalike.web.models import (
+    AuditEntry,
+    Backup,
+    HostedCollection,
+    Job,
+    JobState,
+    Membership,
+    ServerBackupJob,
+    User,
+)
 from tests.killing import failpoints_of, kill_at
 from tests.web.conftest import N
 
@@ -144,6 +154,13 @@ def test_staff_see_all_backups_and_copy_the_server(people, own):
     if connection.vendor != "sqlite":
         assert "copy them with its tools" in answer.content.decode()
         return
+    assert "Waiting for the worker" in answer.content.decode()
+    people.staff.post(reverse("server_backups"))  # a second one would show the same
+    job = ServerBackupJob.take("one")
+    worker.run_job(job)
+    shown = people.staff.get(reverse("server_job", args=[job.pk]))
+    assert (shown.status_code, shown.headers["HX-Refresh"]) == (286, "true")
+    assert ServerBackupJob.take("one") is None
     of_server = Backup.objects.get(is_of_server=True)
     check_backup(backups.place_of(of_server.pk))
     page = people.staff.get(reverse("server_backups")).content.decode()
@@ -157,6 +174,38 @@ def test_staff_see_all_backups_and_copy_the_server(people, own):
     )
     people.staff.post(reverse("delete_any_backup", args=[of_server.pk]))
     assert not backups.place_of(of_server.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has tools of its own")
+def test_a_copy_of_the_server_whose_worker_was_killed_is_made_once(people):
+    job = server_backups.ask(User.objects.get(username="staff"))
+    unfinished = backups.unfinished_place(backups.place_of(job.pk))
+    unfinished.mkdir(parents=True)
+    (unfinished / "server.sqlite").write_bytes(b"half")
+    for _ in range(2):  # the second time between copying and telling so
+        Backup.objects.all().delete()
+        ServerBackupJob.objects.update(state=JobState.QUEUED)
+        worker.run_job(ServerBackupJob.take("one"))
+        assert ServerBackupJob.objects.get().state == JobState.DONE
+    kept = Backup.objects.get()
+    assert check_backup(backups.place_of(kept.pk)).checksum == kept.checksum
+    assert not unfinished.exists()
+    copied = backups.place_of(kept.pk) / "server.sqlite"
+    with sqlite3.connect(copied) as read:
+        assert read.execute("SELECT count(*) FROM web_user").fetchone() == (5,)
+    read.close()
+    backups.delete(kept)
+
+
+def test_a_copy_of_the_server_is_cancelled_before_it_begins(people):
+    if connection.vendor != "sqlite":
+        return
+    people.staff.post(reverse("server_backups"))
+    [job] = ServerBackupJob.objects.all()
+    people.staff.post(reverse("steer_server_job", args=[job.pk, "cancel"]))
+    assert ServerBackupJob.objects.get().state == JobState.CANCELLED
+    assert ServerBackupJob.take("one") is None
 
 
 def test_a_killed_backup_is_made_once_when_the_job_is_taken_again(people, own, tmp_path):

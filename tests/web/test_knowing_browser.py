@@ -6,7 +6,7 @@ import pytest
 
 from lookalike import Collection
 from lookalike.knowing.deduplicating import decide
-from tests.web.browsing import CHROMIUM, check_for_everybody, serving
+from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, serving
 from tests.web.copies import HALF, SMALL, copy_of
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -45,7 +45,7 @@ def test_pictures_are_labeled_propagated_and_reviewed_by_keys(page, own):
     page.get_by_text("You said so of").wait_for()
     check_for_everybody(page)
     page.get_by_role("button", name="Propagate").click()
-    page.locator("#question").wait_for()
+    page.locator(f"{LISTENING} #question").wait_for()
     check_for_everybody(page)
     asked = page.locator("[name=id]").get_attribute("value")
     page.keyboard.press("n")
@@ -91,6 +91,31 @@ def test_a_search_is_saved_as_it_stands_and_exported(page):
     assert download.value.suggested_filename.endswith(".json")
     page.locator("#words").fill("saved:the")
     page.locator("#suggestions option[value='saved:the good ones']").wait_for(state="attached")
+
+
+SAVE = """async (search) => {
+  const token = JSON.parse(document.body.getAttribute("hx-headers:inherited"));
+  const address = `/api/v1/collections/${location.pathname.split("/")[2]}/searches`;
+  const headers = {...token, "Content-Type": "application/json"};
+  await fetch(address, {method: "POST", headers, body: JSON.stringify(search)});
+}"""
+
+
+def test_a_search_that_no_address_can_say_is_opened_and_added_to(page):
+    examples = [{"id": 1, "weight": 2}, {"id": 2, "weight": 0.5}]
+    page.evaluate(SAVE, {"name": "weighed", "query": {"positives": examples, "sort": "name"}})
+    page.reload()
+    page.get_by_text("Saved searches").click()
+    page.get_by_role("link", name="weighed").click()
+    page.get_by_text("like picture 1 (counts 2)").wait_for()
+    check_for_everybody(page)
+    page.locator(f"{LISTENING} [name=cut]").check()
+    page.wait_for_url("**cut=auto*")
+    assert page.locator("[name=sort]").is_disabled()
+    page.get_by_text("Saved searches").click()
+    page.get_by_label("Delete weighed").click()
+    page.get_by_text("weighed is deleted").wait_for()
+    assert page.locator(".opened").count() == 0
 
 
 def test_an_image_with_all_that_is_known_keeps_nobody_out(page):

@@ -5,7 +5,13 @@ import shutil
 
 import pytest
 
-from tests.web.browsing import CHROMIUM, check_for_everybody, collection_address, serving
+from tests.web.browsing import (
+    CHROMIUM,
+    LISTENING,
+    check_for_everybody,
+    collection_address,
+    serving,
+)
 from tests.web.conftest import N
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
@@ -16,6 +22,7 @@ def evaluate(page, mixture):
     page.get_by_label("What counts").select_option(mixture)
     page.get_by_role("button", name="Evaluate").click()
     page.get_by_role("link", name="See the report").click(timeout=60_000)
+    page.locator(f"{LISTENING} .chart").first.wait_for()
 
 
 def test_a_collection_is_judged_looked_at_by_keys_and_compared(page):

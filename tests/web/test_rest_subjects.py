@@ -7,17 +7,31 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from django.db import connection
 
-from lookalike import Collection, IdExample, Query
+from lookalike import Collection, IdExample, PixelsExample, Query
 from lookalike.client import Client
 from lookalike.errors import EnvironmentFault, LookalikeError
+from lookalike.search.drawings import Drawing
+from lookalike.search.layouts import PaintedLayout, PaintedMap
 from lookalike.storage.backups import restore
 from lookalike.web import worker
-from lookalike.web.models import ApiToken, HostedCollection, Job, User
+from lookalike.web.models import ApiToken, HostedCollection, Job, ServerBackupJob, User
 from tests.small_sets import write_pictures
 from tests.web.conftest import N
 from tests.web.copies import HALF, SMALL, copy_of
+
+UNSAYABLE = {
+    "weights of single examples": Query((IdExample(3), IdExample(4)), positive_weights=(0.5, 2)),
+    "a drawing": Query(sketch=Drawing.of(np.eye(16, dtype=np.uint8)[..., None].repeat(3, 2) * 255)),
+    "a map on another grid": Query(
+        layout=PaintedLayout(map=PaintedMap(bytes([1] * 15 + [255] * 9), 4, 6, ("red",)))
+    ),
+    "pictures left out": Query((IdExample(3),), exclude_ids=(7,)),
+    "several points": Query((IdExample(3), IdExample(9)), multipoint="yes"),
+}
 
 
 @pytest.fixture
@@ -162,13 +176,38 @@ def test_searches_are_kept_as_queries_and_as_addresses(owner, own):
     assert owner.searches.all("photos") == []
 
 
-@pytest.mark.parametrize(
-    "said", [{"exclude_ids": (7,)}, {"positive_weights": (0.5,)}, {"order": "list"}]
-)
-def test_a_search_that_no_address_can_say_is_refused_rather_than_kept_in_part(owner, said):
-    with pytest.raises(LookalikeError, match="cannot say this"):
-        owner.searches.save("photos", "odd", Query((IdExample(3),), **said))
-    assert owner.searches.all("photos") == []
+@pytest.mark.parametrize("name", UNSAYABLE)
+def test_a_search_that_no_address_can_say_is_kept_whole_and_asked_again(owner, name):
+    query = UNSAYABLE[name]
+    kept = owner.searches.save("photos", "odd", query)
+    assert kept.address == "q=saved%3Aodd"
+    assert Query.from_json(owner.searches.get("photos", kept.id).query) == query
+    wanted = [(hit.id, hit.score) for hit in owner.search("photos", query, 4).hits]
+    found = owner.searches.run("photos", "odd", 4)
+    assert [(hit.id, hit.score) for hit in found.hits] == wanted != []
+    exported = json.loads(owner.export("photos", "json", saved="odd"))["images"]
+    assert [each["id"] for each in exported][:4] == [image for image, _ in wanted]
+
+
+def test_a_map_painted_on_the_grid_of_the_model_becomes_an_address(owner, own):
+    with Collection.open(own.path) as opened:
+        card = opened.card
+    values = np.full((card.grid, card.grid), 255, np.uint8)
+    values[2:] = 2
+    query = Query(layout=PaintedLayout(map=PaintedMap.of(values, card.classes)))
+    kept = owner.searches.save("photos", "painted", query)
+    assert kept.address.startswith("map=")
+    assert Query.from_json(kept.query) == query
+
+
+def test_a_saved_search_is_bounded_and_named(owner):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+    with pytest.raises(LookalikeError, match="as uploads"):
+        owner.searches.save("photos", "big", Query((PixelsExample.of(noise),)))
+    with pytest.raises(LookalikeError, match="no saved search 'big'"):
+        owner.searches.run("photos", "big")
+    with pytest.raises(LookalikeError, match="nothing is asked"):
+        owner._connection.find("/collections/photos/search", {"k": 3})
 
 
 def test_clusters_and_subjects_are_made_and_shown(owner):
@@ -338,3 +377,21 @@ def test_without_patience_it_gives_up_at_once(stubborn):
         with pytest.raises(LookalikeError, match="status 503"):
             client.labels.add("photos", ["cat"], [1])
     assert len(set(Stubborn.seen)) == 2
+
+
+def test_staff_copy_the_server_and_nobody_else_does(live_server, people, owner, tmp_path):
+    if connection.vendor != "sqlite":
+        return
+    with client_of(live_server, "staff") as staff:
+        job = staff.server_backups.make()
+        assert staff.server_backups.make().id == job.id
+        worker.run_job(ServerBackupJob.take("one"))
+        assert staff.server_backups.wait(job.id).report["backup"] == job.id
+        [kept] = staff.server_backups.all()
+        staff.server_backups.download(kept.id, tmp_path / "server.tar")
+        with tarfile.open(tmp_path / "server.tar") as archive:
+            assert any(name.endswith("server.sqlite") for name in archive.getnames())
+        with pytest.raises(LookalikeError, match="no such page"):
+            owner.server_backups.download(kept.id, tmp_path / "no.tar")
+        staff.server_backups.delete(kept.id)
+        assert staff.server_backups.all() == []

@@ -77,6 +77,82 @@ def test_a_picture_that_a_saved_search_asks_with_stays_until_it_is_deleted(viewe
     assert UploadedPicture.objects.get(pk=sent.token).expires < soon
 
 
+ODD = {"positives": [{"id": 3, "weight": 0.5}, {"id": 5, "weight": 2}], "min_score": 0.25}
+
+
+def save_odd(browser, query=ODD, name="odd"):
+    sent = {"name": name, "query": query}
+    address = reverse("api:make_search", args=["photos"])
+    return browser.post(address, sent, content_type="application/json")
+
+
+def hits_of(response):
+    return [hit.id for hit in response.context["page"].hits]
+
+
+def found_by(gallery, **changed):
+    query = Query.from_json({**ODD, **changed})
+    with Collection.open(gallery) as collection:
+        ids = collection.search(query, 60).ids[0]
+    return ids[ids > 0].tolist()
+
+
+def test_what_no_address_can_say_is_opened_by_its_name_and_told_in_words(viewer, gallery):
+    save_odd(viewer)
+    page = search(viewer, q="saved:odd")
+    assert hits_of(page) == found_by(gallery)
+    text = page.content.decode()
+    for each in ("like picture 3 (counts 0.5)", "a score of 0.25 or more", '<h2 id="opened">odd<'):
+        assert each in text
+    assert 'href="?q=saved%3Aodd"' in text
+    rows = csv.DictReader(io.StringIO(export(viewer, "csv", q="saved:odd").decode()))
+    assert [int(row["id"]) for row in rows] == found_by(gallery)
+
+
+def test_what_is_asked_beside_it_counts_as_well(viewer, gallery):
+    save_odd(viewer)
+    page = search(viewer, q="saved:odd", like="9", w="content:1")
+    positives = [*ODD["positives"], {"id": 9}]
+    assert hits_of(page) == found_by(gallery, positives=positives, weights={"content": 1})
+    save(viewer, "more", "q=saved:odd&like=9")
+    assert SavedSearch.objects.get(name="more").query == {"query": {**ODD, "positives": positives}}
+    page = search(viewer, q="saved:more", round="6,-7")
+    feedback = {"rounds": [{"6": 1, "7": -1}]}
+    assert hits_of(page) == found_by(gallery, positives=positives, feedback=feedback)
+
+
+def test_one_that_is_shown_and_deleted_leaves_the_bare_page(viewer):
+    save_odd(viewer)
+    address = reverse("delete_search", args=["photos", SavedSearch.objects.get().pk])
+    response = viewer.post(address, {"address": "q=saved%3Aodd"})
+    assert response.headers["Location"] == "/c/photos/?"
+
+
+def test_nobody_else_opens_it_over_rest(people):
+    save_odd(people.viewer)
+    sent = {"saved": "odd"}
+    address = reverse("api:search", args=["photos"])
+    assert people.viewer.post(address, sent, content_type="application/json").status_code == 200
+    assert people.editor.post(address, sent, content_type="application/json").status_code == 422
+
+
+def test_an_upload_with_a_weight_stays_until_the_search_is_deleted(viewer):
+    sent = uploads.keep(User.objects.get(username="viewer"), np.zeros((8, 8, 3), np.uint8))
+    save_odd(viewer, {"positives": [{"upload": sent.token, "weight": 2}]})
+    soon = timezone.now() + timedelta(days=2)
+    assert UploadedPicture.objects.get(pk=sent.token).expires > soon
+    found = SavedSearch.objects.get()
+    assert found.query == {"query": {"positives": [{"upload": sent.token, "weight": 2}]}}
+    viewer.post(reverse("delete_search", args=["photos", found.pk]))
+    assert UploadedPicture.objects.get(pk=sent.token).expires < soon
+
+
+def test_clauses_reach_no_files_of_the_server(viewer):
+    response = save_odd(viewer, {"composition": [{"content_of": {"file": "/etc/hostname"}}]})
+    assert response.status_code == 422
+    assert "cannot name files" in response.json()["error"]
+
+
 def test_lists_hold_what_python_finds(viewer, gallery):
     with Collection.open(gallery) as collection:
         found = collection.search(Query((IdExample(3),)), 5)

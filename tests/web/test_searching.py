@@ -13,6 +13,7 @@ from PIL import Image
 
 from lookalike import Collection, IdExample, Query
 from lookalike.web import uploads
+from lookalike.web.asking import Asked
 from lookalike.web.models import UploadedPicture
 from tests.web.conftest import N
 
@@ -217,3 +218,7 @@ def test_a_drawing_is_sent_and_compared(viewer, gallery):
     for name in ("sketch", "texture", "shape"):
         response = viewer.get(reverse("search", args=["photos"]), {name: sent["example"]})
         assert response.status_code == 200 or b"silhouette" in response.content
+
+
+def test_a_least_score_at_its_left_end_asks_for_none():
+    assert Asked.from_address("like=3&least=0") == Asked.from_address("like=3")

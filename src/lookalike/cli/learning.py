@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lookalike.cli.root import app, show_result
-from lookalike.cli.trainings import default_training, plain_training, refuse_without_use
+from lookalike.cli.trainings import (
+    default_training,
+    in_time,
+    plain_training,
+    refuse_without_use,
+)
 from lookalike.options import SETTINGS, Json, Level, Seed, examples, option
 from lookalike.showing import show_card, show_demo
 from lookalike.terminal import Bars
@@ -20,6 +25,7 @@ from lookalike.terminal import Bars
         "lookalike learn 'coco#train' --level supercategories --out coco-model",
         "lookalike learn photos --out plain-model --code-weight 0   (no self-encoding)",
         "lookalike learn coco --out coco-model --resume   (after an interruption)",
+        "lookalike learn coco --out coco-model --minutes 30   (what fits)",
         "lookalike learn coco photos --out model --teacher encoder.onnx",
         "lookalike learn --recipe default DATA --out model   (as it ships)",
     ),
@@ -191,17 +197,24 @@ def learn(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], option("--device", help="Where to compute.")
     ] = "auto",
+    minutes: Annotated[
+        float | None,
+        option("--minutes", show_default="no limit", help="Fewer passes, so that it ends in time."),
+    ] = None,
     resume: Annotated[bool, option("--resume", help="Go on with an interrupted run.")] = False,
     as_json: Json = False,
 ) -> int:
     """Learn features from labeled pictures by image self-encoding, and write a model folder."""
     from lookalike.datasets import open_dataset  # noqa: PLC0415 - keeps --help fast
-    from lookalike.learning import recipes  # noqa: PLC0415
+    from lookalike.learning import limits, recipes  # noqa: PLC0415
 
     bars = Bars()
     refuse_without_use(context, has_network=bool(teacher or segmenter))
     training = (default_training if recipe == "default" else plain_training)(context, bars)
     held_out = open_dataset(validate, level=level, progress=bars) if validate else None
+    told: dict[str, Any] = {}
+    if minutes is not None:
+        training, told = in_time(training, out, minutes, held_out, resume=resume, progress=bars)
     card = recipes.learn(
         training.dataset,
         out,
@@ -212,9 +225,10 @@ def learn(
         resume=resume,
         progress=bars,
     )
+    limits.forget(out)
     show_result(
         as_json,
-        {"model": card.id, "folder": str(out), "measured": dict(card.measured)},
+        {"model": card.id, "folder": str(out), "measured": dict(card.measured), **told},
         lambda: show_card(card, out),
     )
     return 0

@@ -10,8 +10,10 @@ import typer
 from lookalike.errors import UsageError
 from lookalike.learning.guides import Guides, Segmenter
 from lookalike.progress import Progress
+from lookalike.terminal import say
 
 if TYPE_CHECKING:
+    from lookalike.datasets.base import ListedDataset
     from lookalike.learning import default_recipe
 
 RECIPE_OPTIONS: Final = (
@@ -62,6 +64,41 @@ def default_training(context: typer.Context, progress: Progress) -> "default_rec
     recipe = replace(default_recipe.DEFAULT_RECIPE, **changes)
     data = Path(given["dataset"][0])
     return default_recipe.default_training(data, _path(given["models"]), recipe, progress)
+
+
+def in_time(
+    training: "default_recipe.Training",
+    out: Path,
+    minutes: float,
+    validate: "ListedDataset | None",
+    *,
+    resume: bool,
+    progress: Progress,
+) -> tuple["default_recipe.Training", dict[str, Any]]:
+    """Shorten a training so that it ends in time, and say how; return it, and what JSON tells."""
+    from lookalike.learning import limits  # noqa: PLC0415 - keeps --help fast
+    from lookalike.learning.budget import n_learned  # noqa: PLC0415
+
+    plan = limits.settle(
+        training.dataset,
+        out,
+        training.recipe,
+        minutes,
+        validate=validate,
+        guides=training.guides,
+        resume=resume,
+        progress=progress,
+    )
+    if plan.passes:
+        most = training.recipe.epochs_for(n_learned(training.dataset, validate))
+        counts = ", ".join(f"{n} of the {part}" for part, n in plan.passes.items())
+        is_whole = plan.recipe.epochs == most
+        fits = "all passes of the recipe fit" if is_whole else f"not all {most} passes fit"
+        expected = (plan.expected_seconds or 0.0) / 60
+        limit = f"{minutes:g} minute{'s' * (minutes != 1)}"
+        say(f"{fits} into {limit}: {counts}; they need about {expected:.1f}")
+    told = {"minutes": minutes, "passes": dict(plan.passes)}
+    return replace(training, recipe=plan.recipe), told
 
 
 def refuse_without_use(context: typer.Context, *, has_network: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from lookalike.client.connection import Connection
 from lookalike.client.measures import Evaluations, Learning
+from lookalike.client.server import ServerBackups
 from lookalike.client.subjects import Backups, Duplicates, Jobs, Labels, Searches
 from lookalike.client.values import RemoteCollection, RemoteFound, RemoteHit, read, read_found
 from lookalike.errors import UsageError
@@ -31,6 +32,7 @@ class Client:
         duplicates: Nearly equal pictures.
         searches: Saved searches.
         backups: Copies of collections.
+        server_backups: Copies of the server's own database.
         learning: Models that the server learns.
         evaluations: Collections judged.
 
@@ -48,6 +50,7 @@ class Client:
         self.duplicates: Final = Duplicates(self._connection)
         self.searches: Final = Searches(self._connection)
         self.backups: Final = Backups(self._connection)
+        self.server_backups: Final = ServerBackups(self._connection)
         self.learning: Final = Learning(self._connection)
         self.evaluations: Final = Evaluations(self._connection)
 
@@ -124,9 +127,11 @@ class Client:
         *,
         query: Query | None = None,
         ids: Sequence[int] | None = None,
+        saved: str | None = None,
     ) -> str:
-        """List what a query finds, or images by id, or everything, as CSV or JSON."""
-        sent = {"query": query and query.to_json(), "ids": None if ids is None else list(ids)}
+        """List what a query or a saved search finds, or images by id, or everything."""
+        asked = {"query": query and query.to_json(), "saved": saved}
+        sent = {**asked, "ids": None if ids is None else list(ids)}
         return self._connection.text(f"/collections/{collection}/export/{kind}", sent)
 
     def clusters(self, collection: str, name: str = "content") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,12 +11,14 @@ from lookalike.client.connection import Connection
 from lookalike.client.values import (
     RemoteBackup,
     RemoteDoubt,
+    RemoteFound,
     RemoteGroup,
     RemoteJob,
     RemoteLabel,
     RemoteProposal,
     RemoteSearch,
     read,
+    read_found,
 )
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.search.queries import Query
@@ -74,16 +76,7 @@ class Jobs:
         Raises:
             LookalikeError: If it failed, was paused or cancelled, or takes longer than `seconds`.
         """
-        end = time.monotonic() + seconds
-        while True:
-            job = self.get(collection, job_id)
-            if job.state == "done":
-                return job
-            if job.is_over or job.state == "paused":
-                raise LookalikeError(f"the job is {job.state}: {job.error or 'somebody wished so'}")
-            if time.monotonic() > end:
-                raise LookalikeError(f"the job is still {job.state} after {seconds:g} s; ask later")
-            time.sleep(_POLL_SECONDS)
+        return until_done(lambda: self.get(collection, job_id), seconds)
 
 
 class Labels:
@@ -203,6 +196,11 @@ class Searches:
         content = {"name": name, "query": query.to_json()}
         return read(RemoteSearch, self._connection.change(_searches(collection), content))
 
+    def run(self, collection: str, name: str, k: int = 10, *, cursor: str = "") -> RemoteFound:
+        """Ask a saved search again, by its name; see `Client.search`."""
+        sent = {"saved": name, "k": k, "cursor": cursor}
+        return read_found(self._connection.find(f"/collections/{collection}/search", sent))
+
     def delete(self, collection: str, search_id: int) -> None:
         """Forget a search."""
         self._connection.delete(f"{_searches(collection)}/{search_id}")
@@ -229,16 +227,7 @@ class Backups:
             UsageError: If there is a folder at `file`.
             EnvironmentFault: If the connection breaks off or the disk is full.
         """
-        path = Path(file).expanduser()
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; name a file")
-
-        def write(unfinished: Path) -> None:
-            address = f"{_backups(collection)}/{backup_id}/file"
-            with self._connection.reading(address) as pieces, unfinished.open("wb") as out:
-                out.writelines(pieces)
-
-        write_atomically(path, write)
+        download(self._connection, f"{_backups(collection)}/{backup_id}/file", file)
 
     def delete(self, collection: str, backup_id: str) -> None:
         """Delete a backup for good."""
@@ -248,6 +237,33 @@ class Backups:
         """Ask for a new collection of a backup; the report of the job has its name."""
         address = f"{_backups(collection)}/{backup_id}/restore"
         return read(RemoteJob, self._connection.change(address, {"title": title}))
+
+
+def until_done(get: Callable[[], RemoteJob], seconds: float) -> RemoteJob:
+    """Return a job once it is done; see `Jobs.wait`."""
+    end = time.monotonic() + seconds
+    while True:
+        job = get()
+        if job.state == "done":
+            return job
+        if job.is_over or job.state == "paused":
+            raise LookalikeError(f"the job is {job.state}: {job.error or 'somebody wished so'}")
+        if time.monotonic() > end:
+            raise LookalikeError(f"the job is still {job.state} after {seconds:g} s; ask later")
+        time.sleep(_POLL_SECONDS)
+
+
+def download(connection: Connection, address: str, file: str | os.PathLike[str]) -> None:
+    """Write what is at an address to a file, whole or not at all; see `Backups.download`."""
+    path = Path(file).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file")
+
+    def write(unfinished: Path) -> None:
+        with connection.reading(address) as pieces, unfinished.open("wb") as out:
+            out.writelines(pieces)
+
+    write_atomically(path, write)
 
 
 def _jobs(collection: str) -> str:

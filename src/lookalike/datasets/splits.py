@@ -36,11 +36,11 @@ class Subset:
     Args:
         whole: Where they come from.
         positions: Which, in order.
-        part: What to add to the name of the whole.
+        part: What to add to the name of the whole; "" leaves the name as it is.
     """
 
     def __init__(self, whole: ListedDataset, positions: Sequence[int], part: str) -> None:
-        self.name = f"{whole.name}#{part}"
+        self.name = f"{whole.name}#{part}" if part else whole.name
         self.classes = whole.classes
         self.relevant_classes = whole.relevant_classes
         self.palette = whole.palette

@@ -18,7 +18,10 @@ from numpy import ndarray
 
 from lookalike.arrays import BACKGROUND, VOID, LabelMap
 from lookalike.datasets.base import Dataset, LabeledImage, ListedDataset, palette
+from lookalike.datasets.splits import Subset
 from lookalike.errors import DatasetError, UsageError
+
+_FEWEST_OF_A_PART: Final = 2
 
 SYNONYMS: Final[Mapping[str, str]] = {
     "aeroplane": "airplane",
@@ -107,7 +110,7 @@ class Union:
             Source(part.name, len(part), tuple(index), part.is_single_label, part.has_label_maps)
             for part, index in zip(parts, indices, strict=True)
         )
-        self._parts = tuple(parts)
+        self.parts: Final = tuple(parts)
         self._indices = indices
         self._starts = [0, *accumulate(len(part) for part in parts)]
 
@@ -119,7 +122,7 @@ class Union:
             raise IndexError(position)
         position %= len(self)
         part = bisect_right(self._starts, position) - 1
-        image = self._parts[part][position - self._starts[part]]
+        image = self.parts[part][position - self._starts[part]]
         index = self._indices[part]
         read = image.read_label_map
         return replace(
@@ -151,6 +154,21 @@ def join(parts: Sequence[ListedDataset]) -> ListedDataset:
             f"two of the data sets are called {twice!r}; give each once, or rename a folder"
         )
     return parts[0] if len(parts) == 1 else Union(parts)
+
+
+def thin_out(dataset: ListedDataset, n: int) -> ListedDataset:
+    """Return about `n` pictures spread evenly over a data set, under its own name.
+
+    Of a union each set keeps its share of them, and two at least, so that what is known of each set
+    stays known.
+    """
+    if len(dataset) <= n:
+        return dataset
+    if isinstance(dataset, Union):
+        share = n / len(dataset)
+        kept = [max(_FEWEST_OF_A_PART, round(share * len(part))) for part in dataset.parts]
+        return Union([thin_out(*each) for each in zip(dataset.parts, kept, strict=True)])
+    return Subset(dataset, [i * len(dataset) // n for i in range(n)], "")
 
 
 def _join_classes(parts: Sequence[ListedDataset]) -> tuple[tuple[str, ...], list[list[int]]]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.datasets.base import Dataset, ListedDataset
-from lookalike.datasets.splits import Subset
+from lookalike.datasets.union import thin_out
 from lookalike.errors import UsageError
+from lookalike.learning.guides import NO_GUIDES, Guides
 from lookalike.learning.history import HISTORY
 from lookalike.learning.recipes import Recipe, learn
 from lookalike.progress import SILENT, Progress, Task
@@ -24,7 +25,8 @@ from lookalike.progress import SILENT, Progress, Task
 _TRIAL_PICTURES: Final = 256
 _TRIAL_PASSES: Final = 2
 """The first pass of a process is slower than those that follow."""
-_READING: Final = "Reading pictures"
+_PREPARING: Final = ("Reading pictures", "Encoding pictures")
+"""Tasks whose time grows with the pictures and that are no passes."""
 _LEARNED_SHARE: Final = 0.9
 _MARGIN: Final = 1.1
 """Machines are never as free as during the trial."""
@@ -86,7 +88,7 @@ def part_of(stage: str) -> str:
 
 def planned(dataset: Dataset, recipe: Recipe) -> Plan:
     """Plan a training without a limit; nothing is measured."""
-    n = _n_learned(dataset)
+    n = n_learned(dataset)
     has_codes = recipe.learns_self_encoder and dataset.has_label_maps
     if recipe.pretraining or (has_codes and recipe.self_encoder in _LAYERED):
         return Plan(recipe, {}, {})
@@ -103,6 +105,8 @@ def fitted(
     minutes: float,
     place: Path,
     *,
+    validate: ListedDataset | None = None,
+    guides: Guides = NO_GUIDES,
     progress: Progress = SILENT,
 ) -> Plan:
     """Plan a training that takes at most `minutes`: fewer passes than the recipe's if need be.
@@ -115,19 +119,24 @@ def fitted(
         recipe: The options.
         minutes: The most that trial and training may take, to the finished model.
         place: A folder for the trial, which is gone afterwards.
+        validate: Pictures to measure on, if they are others.
+        guides: Networks that help.
         progress: Where progress is shown.
 
     Raises:
         UsageError: If not even one pass of each part fits.
     """
-    trial = _tried(dataset, recipe, place, progress)
-    n = _n_learned(dataset)
+    trial = _tried(dataset, recipe, place, validate, guides, progress)
+    n = n_learned(dataset, validate)
+    overhead = trial.overhead(len(dataset) + len(validate or ()))
+    # At last all of them are measured, which takes less than a pass over them.
+    overhead += trial.seconds(len(validate or ())).get("network", 0.0)
     most = recipe.epochs_for(n)
     for epochs in range(most, 0, -1):
         share = epochs / most
         maps = max(1, round(share * recipe.self_encoder_epochs_for(n)))
         changed = replace(recipe, epochs=epochs, self_encoder_epochs=maps)
-        plan = Plan(changed, trial.passes(changed, n), trial.seconds(n), trial.overhead(dataset))
+        plan = Plan(changed, trial.passes(changed, n), trial.seconds(n), overhead)
         needed = trial.total + _MARGIN * (plan.expected_seconds or 0.0)
         if needed <= 60 * minutes:
             return plan
@@ -145,7 +154,7 @@ class _Trial:
     Attributes:
         n: Pictures it learned from.
         passed: Seconds of the last pass of each stage, by stage.
-        reading: Seconds of reading all pictures of the trial.
+        reading: Seconds of reading all pictures of the trial, and of encoding them.
         n_read: Pictures that were read.
         rest: Seconds of everything else, which does not grow with the pictures.
         total: Seconds of the trial itself.
@@ -181,52 +190,61 @@ class _Trial:
             slowest[part] = max(slowest.get(part, 0.0), seconds * n / self.n)
         return slowest
 
-    def overhead(self, dataset: Dataset) -> float:
-        """Return the seconds for reading a data set and writing a model."""
-        return self.rest + self.reading * len(dataset) / max(1, self.n_read)
+    def overhead(self, n: int) -> float:
+        """Return the seconds for preparing `n` pictures, measuring and writing a model."""
+        return self.rest + self.reading * n / max(1, self.n_read)
 
 
-def _tried(dataset: ListedDataset, recipe: Recipe, place: Path, progress: Progress) -> _Trial:
-    part = _spread(dataset)
+def _tried(
+    dataset: ListedDataset,
+    recipe: Recipe,
+    place: Path,
+    validate: ListedDataset | None,
+    guides: Guides,
+    progress: Progress,
+) -> _Trial:
+    part = thin_out(dataset, _TRIAL_PICTURES)
+    measured = None if validate is None else thin_out(validate, _TRIAL_PICTURES)
     small = replace(
         recipe,
         epochs=_TRIAL_PASSES,
         self_encoder_epochs=_TRIAL_PASSES,
         pretraining_epochs=_TRIAL_PASSES if recipe.pretraining else None,
     )
-    for leftover in (place, place.with_name(f"{place.name}.training")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    remove_trial(place)
     watch = _Watch()
     started = time.perf_counter()
     with progress.task("Measuring how fast this machine learns"):
-        card = learn(part, place, small, progress=watch)
+        card = learn(part, place, small, validate=measured, guides=guides, progress=watch)
     total = time.perf_counter() - started
     with (place / HISTORY).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    shutil.rmtree(place)
+    remove_trial(place)
     learned = sum(float(row["seconds"]) for row in rows)
     return _Trial(
         n=int(card.training_data["pictures"]),
         passed={row["stage"]: float(row["seconds"]) for row in rows},
         reading=watch.seconds,
-        n_read=len(part),
+        n_read=len(part) + len(measured or ()),
         rest=max(0.0, total - learned - watch.seconds),
         total=total,
     )
 
 
-def _spread(dataset: ListedDataset) -> ListedDataset:
-    n = min(len(dataset), _TRIAL_PICTURES)
-    positions = [i * len(dataset) // n for i in range(n)]
-    return dataset if n == len(dataset) else Subset(dataset, positions, "trial")
+def remove_trial(place: Path) -> None:
+    """Remove what a trial that was interrupted left."""
+    for leftover in (place, place.with_name(f"{place.name}.training")):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _n_learned(dataset: Dataset) -> int:
-    return max(1, round(_LEARNED_SHARE * len(dataset)))
+def n_learned(dataset: Dataset, validate: Dataset | None = None) -> int:
+    """Return about how many pictures are learned from; all, if others are measured on."""
+    share = _LEARNED_SHARE if validate is None else 1.0
+    return max(1, round(share * len(dataset)))
 
 
 class _Watch:
-    """A `Progress` that shows nothing and measures how long pictures are read."""
+    """A `Progress` that shows nothing and measures how long pictures are read and encoded."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -234,12 +252,13 @@ class _Watch:
     @contextmanager
     def _timed(self) -> Iterator[Task]:
         started = time.perf_counter()
-        with SILENT.task(_READING) as task:
+        with SILENT.task(_PREPARING[0]) as task:
             yield task
         self.seconds += time.perf_counter() - started
 
     def task(
         self, description: str, total: int | None = None, unit: str = "images"
     ) -> AbstractContextManager[Task]:
-        """Open a task, measured if pictures are read in it."""
-        return self._timed() if description == _READING else SILENT.task(description, total, unit)
+        """Open a task, measured if pictures are read or encoded in it."""
+        is_timed = description in _PREPARING
+        return self._timed() if is_timed else SILENT.task(description, total, unit)

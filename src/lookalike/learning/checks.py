@@ -1,10 +1,12 @@
 """What the options of a recipe may be, alone and together; does not import PyTorch."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from lookalike.errors import UsageError
 from lookalike.learning.kinds import KINDS, check_kind_options
+from lookalike.model_folder import CARD
 
 _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
     "pretraining": (None, "layerwise", "contrastive"),
@@ -178,3 +180,21 @@ def _check_multiple(name: str, value: int, step: int) -> None:
 def _check_range(name: str, value: int | float | None, low: int | float, high: int | float) -> None:
     if value is not None and not low <= value <= high:
         raise UsageError(f"{name} must be between {low:g} and {high:g}, got {value}")
+
+
+def check_place(out: Path, *, resume: bool) -> None:
+    """Refuse to write a model where something is; one that was just finished may be resumed.
+
+    Raises:
+        UsageError: Then.
+    """
+    if resume and (out / CARD).is_file():
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists already; choose another place for the model or remove it")
+    folder = out.with_name(f"{out.name}.training")
+    if folder.exists() and not resume:
+        raise UsageError(
+            f"{folder} holds an unfinished training; continue it with resume (--resume), "
+            "or delete that folder to start again"
+        )

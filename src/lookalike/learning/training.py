@@ -19,6 +19,7 @@ from lookalike.failpoints import failpoint
 from lookalike.images.decoding import PREPROCESS_VERSION
 from lookalike.learning.augmentation import view_label_maps, view_pixels
 from lookalike.learning.checkpoints import disk_faults, load_checkpoint, save_checkpoint
+from lookalike.learning.checks import check_place
 from lookalike.learning.devices import choose_device, derive_seed, seeded
 from lookalike.learning.export import export_model, publish
 from lookalike.learning.external import open_encoder
@@ -53,7 +54,7 @@ def train(
     folder = out.with_name(f"{out.name}.training")
     if resume and (out / CARD).is_file():
         return _finished(out, recipe)
-    _refuse_existing(out, folder, resume)
+    check_place(out, resume=resume)
     device = choose_device(recipe.device, recipe.precision)
     encoder = open_encoder(recipe)  # before any folder is made
     with disk_faults(folder):
@@ -73,16 +74,6 @@ def _finished(out: Path, recipe: Recipe) -> ModelCard:
     _refuse_other_recipe(dict(card.recipe), recipe, out)
     shutil.rmtree(out.with_name(f"{out.name}.training"), ignore_errors=True)
     return card
-
-
-def _refuse_existing(out: Path, folder: Path, resume: bool) -> None:
-    if out.exists():
-        raise UsageError(f"{out} exists already; choose another place for the model or remove it")
-    if folder.exists() and not resume:
-        raise UsageError(
-            f"{folder} holds an unfinished training; continue it with resume (--resume), "
-            "or delete that folder to start again"
-        )
 
 
 def _refuse_other_recipe(trained: dict[str, Any], recipe: Recipe, place: Path) -> None:

@@ -1,42 +1,48 @@
 """A query value written as an address of the search page, where an address can say it."""
 
+import base64
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
+from lookalike.arrays import VOID
 from lookalike.collection import Collection
 from lookalike.errors import UsageError
-from lookalike.web.asking import UPLOAD, Asked, query_from_json
+from lookalike.model_folder import ModelCard
+from lookalike.search.layouts import PaintedMap
+from lookalike.search.queries import Query
+from lookalike.web.asking import UPLOAD, Asked
 from lookalike.web.models import User
+from lookalike.web.models.searches import SAVED
 
 _SAID_AS_IT_IS: Final = ("cut", "sort")
 
 
-def asked_from_query(content: Mapping[str, Any], user: User, collection: Collection) -> Asked:
-    """Return what an address would have to ask for to mean the same as a query.
+def asked_from_query(
+    content: Mapping[str, Any], query: Query, user: User, collection: Collection
+) -> Asked | None:
+    """Return what an address asks for that means the same as a query; `None` if none does.
 
     Args:
         content: The query as REST takes it.
+        query: What was read of it.
         user: Whose uploads it may name.
         collection: The one it is asked of.
-
-    Raises:
-        UsageError: If it is no query, or has parts that stand in no address.
     """
-    wanted = query_from_json(content, user).to_json()
-    asked = Asked.from_address(_plainly(content).to_address())
-    found = asked.to_query(user, collection).to_json() if not asked.is_empty else {}
-    if found != wanted:
-        parts = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-        raise UsageError(
-            f"a search is kept as an address, which cannot say this of {', '.join(parts)}; leave "
-            "it out, or give the address of the search page"
-        )
-    return asked
+    try:
+        asked = Asked.from_address(_plainly(content, query, collection.card).to_address())
+        found = None if asked.is_empty else asked.to_query(user, collection)
+    except UsageError:  # too long for an address, or what such a model cannot show
+        return None
+    return asked if found == query and not asked.q.startswith(SAVED) else None
 
 
-def _plainly(content: Mapping[str, Any]) -> Asked:
+def _plainly(content: Mapping[str, Any], query: Query, card: ModelCard) -> Asked:
     """Write down what an address has words for; all else is left out, which the caller sees."""
     layout, feedback = content.get("layout"), content.get("feedback")
+    painted = query.layout.map if query.layout else None
     boxes = layout.get("boxes", ()) if isinstance(layout, Mapping) else layout or ()
     rounds = feedback.get("rounds", ()) if isinstance(feedback, Mapping) else ()
     least = content.get("min_score")
@@ -45,6 +51,7 @@ def _plainly(content: Mapping[str, Any]) -> Asked:
         unlikes=_examples(content.get("negatives", ())),
         q=str(content.get("filter", "")),
         rounds=tuple(",".join(_marked(*mark) for mark in marks.items()) for marks in rounds),
+        map="" if painted is None else _packed(painted, card),
         boxes=tuple(f"{each['label']}@{_numbers(each['box'])}" for each in boxes),
         colors=",".join(f"{color}:{part:g}" for color, part in content.get("colors") or ()),
         cells=_cells(content.get("painted_colors") or ()),
@@ -63,6 +70,18 @@ def _examples(given: Any) -> tuple[str, ...]:
         if name:
             said.append(f"{name}@{_numbers(each['box'])}" if "box" in each else name)
     return tuple(said)
+
+
+def _packed(painted: PaintedMap, card: ModelCard) -> str:
+    """Write a painting on the grid of a model as `layout.js` does; any other is left out."""
+    is_on_grid = painted.label_map.shape == (card.grid, card.grid)
+    if not is_on_grid or not set(painted.labels) <= set(card.classes):
+        return ""
+    own = np.zeros(256, np.uint8)
+    own[VOID] = VOID
+    own[1 : len(painted.labels) + 1] = [card.classes.index(each) + 1 for each in painted.labels]
+    deflated = zlib.compress(own[painted.label_map].tobytes(), 9)
+    return base64.urlsafe_b64encode(deflated).decode("ascii").rstrip("=")
 
 
 def _numbers(box: Any) -> str:

@@ -36,7 +36,14 @@ from lookalike.search.drawings import Drawing
 from lookalike.search.examples import example_to_json
 from lookalike.search.filters import parse_filter
 from lookalike.search.layouts import PaintedMap, read_boxes
-from lookalike.search.queries import Example, IdExample, PixelsExample, Query
+from lookalike.search.queries import (
+    Example,
+    FileExample,
+    IdExample,
+    PixelsExample,
+    Query,
+    RegionExample,
+)
 from lookalike.web import uploads
 from lookalike.web.models import User
 
@@ -46,6 +53,7 @@ MOST_CHARACTERS: Final = 500
 MOST_HITS: Final = 1000
 _IS_ID: Final = re.compile(r"[0-9]{1,18}")
 _MOST_PAINTED: Final = 1 << 16
+_NO_FILES: Final = "a query over the network cannot name files of the server; send them"
 _DRAWN: Final = ("sketch", "texture", "shape")
 _PLAIN: Final = ("q", "map", "colors", "cells", *_DRAWN, "cut", "least", "sort", "hide")
 
@@ -98,6 +106,8 @@ class Asked:
             UsageError: If it asks for too much, or for something that makes no sense.
         """
         plain = {name: parameters.get(name, "").strip() for name in _PLAIN}
+        if plain["least"] == "0":  # what the slider says at its left end, sent without scripts
+            plain["least"] = ""
         if len(plain["q"]) > MOST_CHARACTERS:
             raise UsageError(f"the words are too long; {MOST_CHARACTERS} characters suffice")
         asked = cls(
@@ -213,7 +223,7 @@ def query_from_json(content: Mapping[str, Any], user: User) -> Query:
 
     def resolved(example: Any) -> Any:
         if isinstance(example, Mapping) and "file" in example:
-            raise UsageError("a query over the network cannot name files of the server; send them")
+            raise UsageError(_NO_FILES)
         if isinstance(example, Mapping) and "url" in example:
             raise UsageError("pictures are not fetched from addresses here; send the picture")
         if isinstance(example, Mapping) and isinstance(example.get("upload"), str):
@@ -228,7 +238,12 @@ def query_from_json(content: Mapping[str, Any], user: User) -> Query:
     }
     if sum(map(len, lists.values())) > MOST_EXAMPLES:
         raise UsageError(f"a search takes {MOST_EXAMPLES} examples at most; take some away")
-    return Query.from_json({**content, **lists})
+    query = Query.from_json({**content, **lists})
+    clauses = query.composition.examples if query.composition else ()
+    wholes = (each.example if isinstance(each, RegionExample) else each for each in clauses)
+    if any(isinstance(each, FileExample) for each in wholes):
+        raise UsageError(_NO_FILES)
+    return query
 
 
 def _painted(text: str, card: ModelCard) -> PaintedMap:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
@@ -23,21 +23,25 @@ from lookalike.atomic import PARTIAL
 from lookalike.errors import (
     CollectionLockedError,
     DamagedCollectionError,
-    EnvironmentFault,
     LookalikeError,
     UsageError,
 )
 from lookalike.progress import Progress
 from lookalike.storage import backups as copies
-from lookalike.storage import database
 from lookalike.storage.folder import delete_part
 from lookalike.web.home import ServerHome
-from lookalike.web.models import Backup, HostedCollection, Job, Membership, Role, User
+from lookalike.web.models import (
+    Backup,
+    HostedCollection,
+    Job,
+    Membership,
+    Role,
+    ServerBackupJob,
+)
 from lookalike.web.models.jobs import OVER
 from lookalike.web.naming import stem_of, unused_slug
 
 MOST_TITLE: Final = 120
-_SERVER_FILE: Final = "server.sqlite"
 _KEPT_SECONDS: Final = 86_400.0
 _CHUNK: Final = 2**20
 _BLOCK: Final = 512
@@ -79,11 +83,12 @@ def _cleared_where_it_fails(place: Path) -> Iterator[None]:
     except CollectionLockedError:
         raise  # another worker is at it
     except LookalikeError:
-        shutil.rmtree(_unfinished(place), ignore_errors=True)
+        shutil.rmtree(unfinished_place(place), ignore_errors=True)
         raise
 
 
-def _unfinished(place: Path) -> Path:
+def unfinished_place(place: Path) -> Path:
+    """Return where a backup lies until it is whole."""
     return place.with_name(f".{place.name}{PARTIAL}")
 
 
@@ -126,39 +131,6 @@ def _shown(job: Job, place: Path) -> HostedCollection:
     return found
 
 
-def back_up_server(user: User) -> Backup:
-    """Copy the server's own database: people, roles, jobs, saved searches, the audit log.
-
-    Raises:
-        UsageError: If it lies in another database server, which has its own way.
-        EnvironmentFault: If it cannot be written.
-    """
-    if connection.vendor != "sqlite":
-        raise UsageError(f"the server's data lie in {connection.vendor}; copy them with its tools")
-    backup_id = uuid.uuid4()
-    place = place_of(backup_id)
-    unfinished = _unfinished(place)
-    try:
-        unfinished.mkdir(parents=True)
-        connection.ensure_connection()
-        source = Path(connection.settings_dict["NAME"])
-        opened = database.Database(connection.connection, source, writable=False)
-        opened.copy_to(unfinished / _SERVER_FILE)
-        found = copies.seal(unfinished, "server")
-        unfinished.replace(place)
-    except OSError as error:
-        raise EnvironmentFault(f"{place} could not be written: {error}") from error
-    return Backup.objects.create(
-        pk=backup_id,
-        created_by=user,
-        is_of_server=True,
-        name="This server",
-        made=datetime.fromisoformat(found.made),
-        n_bytes=found.n_bytes,
-        checksum=found.checksum,
-    )
-
-
 def delete(backup: Backup) -> None:
     """Delete a backup for good."""
     place = place_of(backup.pk)
@@ -169,9 +141,9 @@ def delete(backup: Backup) -> None:
 def delete_strays() -> int:
     """Delete folders that no backup and no job at work knows of; return how many."""
     known = {str(each) for each in Backup.objects.values_list("pk", flat=True)}
-    known |= {
-        str(each) for each in Job.objects.exclude(state__in=OVER).values_list("pk", flat=True)
-    }
+    for jobs in (Job.objects, ServerBackupJob.objects):
+        at_work = jobs.exclude(state__in=OVER)
+        known |= {str(each) for each in at_work.values_list("pk", flat=True)}
     old = time.time() - _KEPT_SECONDS
     folder = ServerHome.from_environment().backups
     strays = [

@@ -20,6 +20,9 @@ from granian.log import LogLevels
 if TYPE_CHECKING:
     from lookalike.web.gate import Application
 
+_PARENT: Final = "LOOKALIKE_FRONT_PROCESS"
+"""Environment variable by which this process names itself to the one that it starts."""
+
 _HEADER_MS: Final = 10_000
 _WATCH_SECONDS: Final = 0.5
 _GRACE_SECONDS: Final = 5
@@ -48,7 +51,7 @@ def leave_with(parent: int, grace: float = _GRACE_SECONDS) -> None:
 
 def in_worker() -> "Application":
     """Return what answers requests, inside the process that does."""
-    leave_with(os.getppid())
+    leave_with(int(os.environ[_PARENT]))
     from lookalike.web.asgi import application  # noqa: PLC0415 - the first process needs no Django
 
     return application
@@ -57,6 +60,7 @@ def in_worker() -> "Application":
 def main(host: str, port: int, parent: int) -> None:
     """Answer requests until asked to end."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    os.environ[_PARENT] = str(os.getpid())
     Granian(
         "lookalike.web.front:in_worker",
         factory=True,

@@ -1,4 +1,4 @@
-"""The process that learns a model: `python -m lookalike.web.learning_process FOLDER`.
+"""The process that learns a model: `python -m lookalike.web.learning_process FOLDER PARENT`.
 
 It is started by the worker, which reads what it says: one JSON object a line, `step`, `done`,
 `expected` and `note` while it works, at last `report` or `error`. Nothing here knows Django. The
@@ -10,7 +10,7 @@ folder holds `order.json`, what is to be learned; it fills with::
     examples.webp      what the model sees in pictures that it did not learn from
     lock               held by the one process that works here
 
-It ends with the process that started it, however that one ended.
+It ends with the process `PARENT`, which started it, however that one ended.
 """
 
 import fcntl
@@ -157,11 +157,11 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, parent: int) -> int:
     """Do the work of a folder; return the exit code."""
     lines = Lines(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)  # whatever a library prints must not come between the lines
-    for target, words in ((_end_with, (os.getppid(),)), (_pulse, (lines,))):
+    for target, words in ((_end_with, (parent,)), (_pulse, (lines,))):
         threading.Thread(target=target, args=words, daemon=True).start()
     try:
         lines.write({"report": work(folder, lines)})
@@ -178,4 +178,4 @@ def _pulse(lines: Lines) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -8,6 +8,7 @@ is stopped at any point is started again and goes on at its last pass.
 import csv
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -272,7 +273,10 @@ def learn(run: LearningRun, progress: Progress) -> dict[str, Any]:
 def _process(folder: Path, complaints: IO[bytes]) -> "Iterator[subprocess.Popen[str]]":
     """Start the process; it is gone when this is left, however that happens."""
     process = subprocess.Popen(
-        [*_PROCESS, str(folder)], stdout=subprocess.PIPE, stderr=complaints, text=True
+        [*_PROCESS, str(folder), str(os.getpid())],
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
     )
     try:
         yield process

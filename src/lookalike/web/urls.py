@@ -32,6 +32,12 @@ urlpatterns = [
     path("people/", accounts.people, name="people"),
     path("audit/", accounts.audit, name="audit"),
     path("backups/", backups.server, name="server_backups"),
+    path("backups/jobs/<uuid:job_id>/", backups.server_job, name="server_job"),
+    path(
+        "backups/jobs/<uuid:job_id>/<slug:action>/",
+        backups.steer_server_job,
+        name="steer_server_job",
+    ),
     path("backups/<uuid:backup_id>.tar", backups.take_any, name="any_backup_file"),
     path("backups/<uuid:backup_id>/delete/", backups.delete_any, name="delete_any_backup"),
     path("learn/", learning.learn, name="learn"),

@@ -10,8 +10,8 @@ from lookalike.progress import Progress
 from lookalike.search import annotation, clusters, maps
 from lookalike.storage.annotations import PROPAGATED
 from lookalike.storage.integrity import verify
-from lookalike.web import atlases, backups, duplicates, evaluating, trainings
-from lookalike.web.models import Job, JobKind, LearningRun
+from lookalike.web import atlases, backups, duplicates, evaluating, server_backups, trainings
+from lookalike.web.models import Job, JobKind, LearningRun, ServerBackupJob
 
 Work: TypeAlias = Callable[[Any, Progress], dict[str, Any]]
 
@@ -163,5 +163,6 @@ WORK: Final[Mapping[str, Work]] = {
     JobKind.BACKUP: backups.make,
     JobKind.RESTORE: backups.restore,
     JobKind.EVALUATE: evaluating.evaluate,
+    ServerBackupJob.kind: server_backups.make,
     LearningRun.kind: trainings.learn,
 }

@@ -14,10 +14,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import django
 from django.db import DatabaseError, close_old_connections, connection
@@ -33,11 +33,20 @@ from lookalike.errors import (  # noqa: E402 - Django must be set up first
 from lookalike.failpoints import failpoint  # noqa: E402
 from lookalike.progress import Progress, Task  # noqa: E402
 from lookalike.web import atlases, backups, trainings, uploads  # noqa: E402
-from lookalike.web.models import Job, JobState, KeptAnswer, LearningRun, Wish  # noqa: E402
+from lookalike.web.models import (  # noqa: E402
+    Job,
+    JobState,
+    KeptAnswer,
+    LearningRun,
+    ServerBackupJob,
+    Wish,
+)
 from lookalike.web.models.jobs import LEASE_SECONDS, LongWork  # noqa: E402
 from lookalike.web.work import WORK  # noqa: E402
 
 log = logging.getLogger("lookalike.web.worker")
+
+AnyJob: TypeAlias = Job | ServerBackupJob | LearningRun
 
 IDLE_SECONDS: Final = 0.5
 RENEW_SECONDS: Final = 0.5
@@ -97,7 +106,7 @@ class JobProgress:
             raise _StoppedError(wish)
 
 
-def work_on(job: Job | LearningRun, progress: Progress) -> None:
+def work_on(job: AnyJob, progress: Progress) -> None:
     """Do a job; leaves its report in it.
 
     Raises:
@@ -132,7 +141,7 @@ def _heartbeat(job: LongWork) -> Iterator[None]:
         thread.join()
 
 
-def run_job(job: Job | LearningRun) -> None:
+def run_job(job: AnyJob) -> None:
     """Do a job and store how it ended."""
     try:
         work_on(job, JobProgress(job))
@@ -152,23 +161,30 @@ def run_job(job: Job | LearningRun) -> None:
         job.end(JobState.DONE)
 
 
-def serve(stop: threading.Event, parent: int, kind: type[Job] | type[LearningRun] = Job) -> None:
-    """Take jobs until told to stop, or until `parent`, which started this process, is gone."""
+def serve(stop: threading.Event, parent: int, *kinds: type[AnyJob]) -> None:
+    """Take jobs until told to stop, or until `parent`, which started this process, is gone.
+
+    Of several kinds those named first come first.
+    """
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     cleaned = 0.0
     while not stop.is_set() and os.getppid() == parent:
         close_old_connections()
         if time.monotonic() - cleaned > CLEAN_SECONDS:
             cleaned = time.monotonic()
-            clean(kind)
-        job = kind.take(name)
+            clean(kinds[0])
+        job = _next(kinds, name)
         if job is None:
             stop.wait(IDLE_SECONDS)
         else:
             run_job(job)
 
 
-def clean(kind: type[Job] | type[LearningRun]) -> None:
+def _next(kinds: Sequence[type[AnyJob]], name: str) -> AnyJob | None:
+    return next((job for kind in kinds if (job := kind.take(name)) is not None), None)
+
+
+def clean(kind: type[AnyJob]) -> None:
     """Delete what is kept for a time only, once that is over, and what nobody needs any more."""
     if kind is LearningRun:
         trainings.delete_abandoned()
@@ -200,7 +216,7 @@ def main(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Learning takes hours, so it has a thread of its own, which waits for a process of its own.
     threading.Thread(target=_serve_learning, args=(stop, parent), daemon=True).start()
-    serve(stop, parent)
+    serve(stop, parent, ServerBackupJob, Job)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from lookalike.web.writing import note
 
 router = Router()
 
-_TAR: Final[dict[str, Any]] = {
+TAR: Final[dict[str, Any]] = {
     "responses": {
         200: {
             "description": "The backup as a tar file.",
@@ -50,7 +50,7 @@ class RestoreIn(Schema):
 def list_backups(request: HttpRequest, name: str) -> Any:
     """List the backups of a collection, the last first."""
     place = hosted(request, name, Role.OWNER)
-    return [_backup_out(each) for each in Backup.objects.filter(collection=place)]
+    return [backup_out(each) for each in Backup.objects.filter(collection=place)]
 
 
 @router.post(
@@ -68,7 +68,7 @@ def make_backup(request: HttpRequest, name: str) -> Any:
 @router.get(
     "/collections/{name}/backups/{backup_id}/file",
     response=FAULTS,
-    openapi_extra=_TAR,
+    openapi_extra=TAR,
     tags=["backups"],
 )
 def get_backup_file(request: HttpRequest, name: str, backup_id: UUID) -> Any:
@@ -89,7 +89,7 @@ def forget_backup(request: HttpRequest, name: str, backup_id: UUID) -> Any:
     """Delete a backup for good; tells which it was."""
     place = hosted(request, name, Role.OWNER)
     found = _backup(place, backup_id)
-    told = _backup_out(found)
+    told = backup_out(found)
     backups.delete(found)
     note(request, place, "backup deleted", str(backup_id))
     return told
@@ -117,7 +117,8 @@ def _backup(place: HostedCollection, backup_id: UUID) -> Backup:
     return found
 
 
-def _backup_out(backup: Backup) -> dict[str, Any]:
+def backup_out(backup: Backup) -> dict[str, Any]:
+    """Return a backup as REST shows it."""
     return {
         "id": backup.pk,
         "made": backup.made,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeAlias, cast
 
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from lookalike.collection import Collection
 from lookalike.web import access
@@ -24,6 +24,26 @@ FAULTS_OF_CHANGES: Final[dict[int, Any]] = {**FAULTS, 403: Fault}
 def person(request: HttpRequest) -> User:
     """Return who asks."""
     return cast(User, request.user)
+
+
+def staff(request: HttpRequest) -> User:
+    """Return who asks, if that is staff; else 404."""
+    if not person(request).is_staff:
+        raise Http404("there is no such page")
+    return person(request)
+
+
+def changing_as_staff(view: Operation) -> Operation:
+    """Let a change in: from staff, once for each key."""
+    kept = once(view)
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **words: Any) -> Any:
+        check_may_write(request)
+        staff(request)
+        return kept(request, *args, **words)
+
+    return inner
 
 
 def hosted(request: HttpRequest, name: str, role: Role = Role.VIEWER) -> HostedCollection:

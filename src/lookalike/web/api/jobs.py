@@ -11,7 +11,7 @@ from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing, hosted
 from lookalike.web.api.schemas import JobOut
 from lookalike.web.galleries import open_collections
 from lookalike.web.idempotency import id_for
-from lookalike.web.models import HostedCollection, Job, Role
+from lookalike.web.models import HostedCollection, Job, Role, ServerBackupJob
 from lookalike.web.steering import find, jobs_of, make_once, steer
 from lookalike.web.work import MOST_CLUSTERS, grouping_options
 from lookalike.web.writing import note
@@ -68,7 +68,7 @@ def steer_job(
     return job_out(found)
 
 
-def job_out(job: Job) -> dict[str, Any]:
+def job_out(job: Job | ServerBackupJob) -> dict[str, Any]:
     """Return a job as REST shows it."""
     return {
         "id": job.pk,

@@ -1,14 +1,13 @@
 """Routes to learn models, for staff; they do not exist for others."""
 
-from functools import wraps
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest
 from ninja import Query, Router
 
 from lookalike.web import labeled_sets, learned_models, trainings
-from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, Operation
+from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing_as_staff, staff
 from lookalike.web.api.learning_schemas import (
     DatasetOut,
     LearnIn,
@@ -17,31 +16,10 @@ from lookalike.web.api.learning_schemas import (
     RunSummary,
     UseIn,
 )
-from lookalike.web.api.security import check_may_write
-from lookalike.web.idempotency import id_for, once
-from lookalike.web.models import LearningRun, User
+from lookalike.web.idempotency import id_for
+from lookalike.web.models import LearningRun
 
 router = Router(tags=["learning"])
-
-
-def _staff(request: HttpRequest) -> User:
-    user = cast(User, request.user)
-    if not user.is_staff:
-        raise Http404("there is no such page")
-    return user
-
-
-def _changing(view: Operation) -> Operation:
-    """Let a change in: from staff, once for each key."""
-    kept = once(view)
-
-    @wraps(view)
-    def inner(request: HttpRequest, *args: Any, **words: Any) -> Any:
-        check_may_write(request)
-        _staff(request)
-        return kept(request, *args, **words)
-
-    return inner
 
 
 def _found(run_id: UUID) -> LearningRun:
@@ -85,14 +63,14 @@ def _run_out(run: LearningRun) -> dict[str, Any]:
 @router.get("/learning", response={200: list[RunSummary], **FAULTS})
 def list_learning(request: HttpRequest) -> Any:
     """List the models that were learned or are being learned, the latest first."""
-    _staff(request)
+    staff(request)
     return [_summary(run) for run in LearningRun.objects.all()[:200]]
 
 
 @router.get("/learning/dataset", response={200: DatasetOut, **FAULTS})
 def look_at_dataset(request: HttpRequest, dataset: str, level: Query[str] = "names") -> Any:
     """Tell what labeled pictures hold, before anything is learned from them."""
-    _staff(request)
+    staff(request)
     checked, kind = labeled_sets.checked(dataset), labeled_sets.checked_level(level)
     found = labeled_sets.looks_in_time.get(checked, kind)
     if found is None:
@@ -109,10 +87,10 @@ def look_at_dataset(request: HttpRequest, dataset: str, level: Query[str] = "nam
 
 
 @router.post("/learning", response={200: RunOut, **FAULTS_OF_CHANGES})
-@_changing
+@changing_as_staff
 def start_learning(request: HttpRequest, sent: LearnIn) -> Any:
     """Ask for a model to be learned."""
-    user = _staff(request)
+    user = staff(request)
     words = {name: str(value) for name, value in sent.changes.items()}
     words |= {"title": sent.title, "dataset": sent.dataset, "level": sent.level}
     words |= {"preset": sent.recipe, "minutes": "" if sent.minutes is None else str(sent.minutes)}
@@ -122,12 +100,12 @@ def start_learning(request: HttpRequest, sent: LearnIn) -> Any:
 @router.get("/learning/{run_id}", response={200: RunOut, **FAULTS})
 def get_learning(request: HttpRequest, run_id: UUID) -> Any:
     """Tell how far a model is, with the figures of every pass; at last the report."""
-    _staff(request)
+    staff(request)
     return _run_out(_found(run_id))
 
 
 @router.delete("/learning/{run_id}", response={200: RunSummary, **FAULTS_OF_CHANGES})
-@_changing
+@changing_as_staff
 def delete_learned(request: HttpRequest, run_id: UUID) -> Any:
     """Delete a model that is not being learned; collections made with it keep it."""
     run = _found(run_id)
@@ -137,16 +115,16 @@ def delete_learned(request: HttpRequest, run_id: UUID) -> Any:
 
 
 @router.post("/learning/{run_id}/use", response={200: MadeOut, **FAULTS_OF_CHANGES})
-@_changing
+@changing_as_staff
 def use_learned(request: HttpRequest, run_id: UUID, sent: UseIn) -> Any:
     """Make a collection whose pictures are described by a model that was learned."""
-    user = _staff(request)
+    user = staff(request)
     made = learned_models.make_collection(user, _found(run_id), sent.title, sent.source)
     return {"name": made.slug, "job": made.jobs.get().pk}
 
 
 @router.post("/learning/{run_id}/{action}", response={200: RunOut, **FAULTS_OF_CHANGES})
-@_changing
+@changing_as_staff
 def steer_learning(request: HttpRequest, run_id: UUID, action: str) -> Any:
     """Pause, resume or cancel: `action` is one of these words."""
     run = _found(run_id)

@@ -17,6 +17,7 @@ from lookalike.web.api import (
     learning,
     searches,
     searching,
+    server_backups,
 )
 from lookalike.web.api.security import BrowserAuth, TokenAuth
 from lookalike.web.gate import RETRY_SECONDS
@@ -42,6 +43,7 @@ for subject in (
     duplicates,
     jobs,
     backups,
+    server_backups,
     learning,
     evaluations,
 ):

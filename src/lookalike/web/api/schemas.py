@@ -30,7 +30,10 @@ class CollectionOut(Schema):
 class SearchIn(Schema):
     """A query value as in Python and on the command line; uploads as `{"upload": TOKEN}`."""
 
-    query: dict[str, Any] = Field(examples=[{"positives": [{"id": 17}], "weights": {"content": 1}}])
+    query: dict[str, Any] | None = Field(
+        None, examples=[{"positives": [{"id": 17}], "weights": {"content": 1}}]
+    )
+    saved: str | None = Field(None, description="Instead: the name of one of your saved searches.")
     k: int = Field(10, ge=1, le=MOST_HITS)
     cursor: str = Field("", description="Of the hits before; 409 if the collection has changed.")
 

@@ -7,7 +7,6 @@ from django.http import Http404, HttpRequest
 from ninja import Field, Router, Schema
 
 from lookalike.web import saving
-from lookalike.web.addressing import asked_from_query
 from lookalike.web.api.common import FAULTS, FAULTS_OF_CHANGES, changing, hosted, opened, person
 from lookalike.web.asking import Asked
 from lookalike.web.models import HostedCollection, Role, SavedSearch
@@ -49,13 +48,13 @@ def list_searches(request: HttpRequest, name: str) -> Any:
 @changing(Role.VIEWER)
 def make_search(request: HttpRequest, name: str, sent: SaveIn) -> Any:
     """Keep a search under a name."""
-    place, collection = hosted(request, name), opened(request, name)
+    place, user = hosted(request, name), person(request)
+    collection = opened(request, name)
     if sent.address is None:
-        asked = asked_from_query(sent.query or {}, person(request), collection)
+        kept = saving.save_query(user, place, sent.name, sent.query or {}, collection)
     else:
         asked = Asked.from_address(sent.address)
-        asked.to_query(person(request), collection)  # one that makes no sense is not kept
-    kept = saving.save(person(request), place, sent.name, asked)
+        kept = saving.save_asked(user, place, sent.name, asked, collection)
     note(request, place, "search saved", kept.name)
     return _saved_out(request, name, kept)
 
@@ -95,11 +94,10 @@ def _mine(request: HttpRequest, place: HostedCollection, search_id: int) -> Save
 
 
 def _saved_out(request: HttpRequest, name: str, kept: SavedSearch) -> dict[str, Any]:
-    asked = saving.asked_by(kept)
     return {
         "id": kept.pk,
         "name": kept.name,
-        "address": asked.to_address(),
-        "query": asked.to_json(opened(request, name).card, person(request)),
+        "address": kept.address,
+        "query": saving.content_of(kept, opened(request, name).card, person(request)),
         "created": kept.created,
     }

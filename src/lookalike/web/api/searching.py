@@ -16,7 +16,7 @@ from lookalike.errors import ImageError, UsageError
 from lookalike.knowing.exporting import Selected, stream
 from lookalike.search.queries import PixelsExample
 from lookalike.search.queries import Query as QueryValue
-from lookalike.web import uploads
+from lookalike.web import saving, uploads
 from lookalike.web.api.common import FAULTS, hosted, opened, person
 from lookalike.web.api.cursors import cursor_to, read_cursor
 from lookalike.web.api.schemas import Fault, Found, SearchIn, Upload
@@ -24,6 +24,7 @@ from lookalike.web.asking import MOST_HITS, query_from_json
 from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import MOST_IDS
 from lookalike.web.idempotency import once, token_for
+from lookalike.web.models import HostedCollection
 from lookalike.web.writing import note
 
 router = Router()
@@ -46,17 +47,21 @@ class ExportIn(Schema):
     """What is exported: what a query finds, or images by id, or everything."""
 
     query: dict[str, Any] | None = None
+    saved: str | None = Field(None, description="Instead: the name of one of your saved searches.")
     ids: list[int] | None = Field(None, max_length=MOST_IDS)
     k: int = Field(MOST_HITS, ge=1, le=MOST_HITS)
 
 
 @router.post("/collections/{name}/search", response={200: Found, **FAULTS}, tags=["search"])
 def search(request: HttpRequest, name: str, sent: SearchIn) -> Any:
-    """Find the pictures that a query asks for; `cursor` leads to those after them."""
-    collection = opened(request, name)
-    query = query_from_json(sent.query, person(request))
+    """Find the pictures that a query or a saved search asks for; `cursor` leads to more."""
+    place = hosted(request, name)
+    collection = open_collections.get(place)
+    if (content := _content(request, place, collection, sent.query, sent.saved)) is None:
+        raise UsageError("nothing is asked; give a query, or the name of a saved search")
+    query = query_from_json(content, person(request))
     revision = collection.catalog.revision
-    what = [name, sent.query]
+    what = [name, content]
     start = read_cursor(sent.cursor, what, str(revision))
     end = min(start + sent.k, MOST_HITS)
     found = answer(collection, query, end)
@@ -112,16 +117,35 @@ def export_list(
     """List pictures for other programs: id, score, path, size, hash and labels of each."""
     place = hosted(request, name)
     collection = open_collections.get(place)
-    selected = _selected(request, collection, sent)
+    content = _content(request, place, collection, sent.query, sent.saved)
+    selected = _selected(request, collection, sent, content)
     note(request, place, "exported", f"{len(selected.ids)} pictures as {kind}")
     listed = StreamingHttpResponse(stream(collection, selected, kind), content_type=_TYPES[kind])
     listed["Content-Disposition"] = f'attachment; filename="{place.slug}.{kind}"'
     return listed
 
 
-def _selected(request: HttpRequest, collection: Collection, sent: ExportIn) -> Selected:
+def _content(
+    request: HttpRequest,
+    place: HostedCollection,
+    collection: Collection,
+    query: dict[str, Any] | None,
+    saved: str | None,
+) -> dict[str, Any] | None:
+    """Return the query that is asked, in itself or by the name of a saved search, if any is."""
+    if saved is None:
+        return query
+    if query is not None:
+        raise UsageError("give a query or the name of a saved search, not both")
+    found = saving.named(person(request), place, saved)
+    return saving.content_of(found, collection.card, person(request))
+
+
+def _selected(
+    request: HttpRequest, collection: Collection, sent: ExportIn, content: dict[str, Any] | None
+) -> Selected:
     """Choose what is exported; all of it is known to be there before anything is sent."""
-    if sent.ids is not None and sent.query is not None:
+    if sent.ids is not None and content is not None:
         raise UsageError("give ids or a query, not both")
     if sent.ids is not None:
         chosen = list(dict.fromkeys(sent.ids))
@@ -129,9 +153,9 @@ def _selected(request: HttpRequest, collection: Collection, sent: ExportIn) -> S
             raise UsageError("some of these ids are no ids of images; give those of hits")
         collection.images(chosen)
         return Selected(np.array(chosen, np.int64))
-    if sent.query is None:
+    if content is None:
         return Selected(collection.catalog.ids())
-    return _found(collection, query_from_json(sent.query, person(request)), sent.k)
+    return _found(collection, query_from_json(content, person(request)), sent.k)
 
 
 def _found(collection: Collection, query: QueryValue, k: int) -> Selected:

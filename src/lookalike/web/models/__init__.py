@@ -5,7 +5,15 @@ from lookalike.web.models.answers import KeptAnswer
 from lookalike.web.models.audit import AuditEntry
 from lookalike.web.models.backups import Backup
 from lookalike.web.models.collections import HostedCollection, Membership, Role
-from lookalike.web.models.jobs import Job, JobKind, JobState, LearningRun, LongWork, Wish
+from lookalike.web.models.jobs import (
+    Job,
+    JobKind,
+    JobState,
+    LearningRun,
+    LongWork,
+    ServerBackupJob,
+    Wish,
+)
 from lookalike.web.models.pictures import UploadedPicture
 from lookalike.web.models.searches import SavedSearch
 
@@ -23,6 +31,7 @@ __all__ = [
     "Membership",
     "Role",
     "SavedSearch",
+    "ServerBackupJob",
     "UploadedPicture",
     "User",
     "WelcomeLink",

@@ -190,6 +190,12 @@ class Job(LongWork):
     kind = models.CharField(max_length=20)
 
 
+class ServerBackupJob(LongWork):
+    """A copy of the server's own database that is being made; it belongs to no collection."""
+
+    kind: ClassVar[str] = "server backup"
+
+
 class LearningRun(LongWork):
     """A model that is learned for a person; it belongs to no collection.
 

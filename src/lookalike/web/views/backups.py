@@ -1,5 +1,6 @@
 """Whether a collection is sound, and copies of it; for staff also copies of the server's data."""
 
+from http import HTTPStatus
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,10 +9,18 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from lookalike.errors import LookalikeError, UsageError
-from lookalike.web import backups
+from lookalike.web import backups, server_backups
 from lookalike.web.access import person, staff_only, with_collection
-from lookalike.web.models import AuditEntry, Backup, HostedCollection, JobKind, Role
+from lookalike.web.models import (
+    AuditEntry,
+    Backup,
+    HostedCollection,
+    JobKind,
+    Role,
+    ServerBackupJob,
+)
 from lookalike.web.steering import make_once
+from lookalike.web.views.jobs import STOP_POLLING
 from lookalike.web.writing import note
 
 
@@ -68,22 +77,52 @@ def restore(request: HttpRequest, hosted: HostedCollection, backup_id: UUID) -> 
 @require_http_methods(["GET", "POST"])
 @staff_only
 def server(request: HttpRequest) -> HttpResponseBase:
-    """List all backups, with those of the server's own data; make one of these."""
+    """List all backups, with those of the server's own data; ask for one of these."""
     if request.method == "POST":
         try:
-            made = backups.back_up_server(person(request))
+            job = server_backups.ask(person(request))
         except LookalikeError as error:
             messages.error(request, str(error))
         else:
-            AuditEntry.write(request, "server backed up", str(made.pk))
-            messages.success(request, "This server is backed up.")
+            AuditEntry.write(request, "server backup asked", str(job.pk))
         return redirect("server_backups")
     found = Backup.objects.select_related("collection")
     content = {
+        "job": server_backups.shown(),
         "of_server": [each for each in found if each.is_of_server],
         "of_collections": [each for each in found if not each.is_of_server],
     }
     return render(request, "web/server_backups.html", content)
+
+
+@require_GET
+@staff_only
+def server_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Show how far a copy of the server's own data is; the page is shown anew when it is there."""
+    job = _server_job(job_id)
+    status = STOP_POLLING if job.is_over else HTTPStatus.OK
+    answer = render(request, "web/server_job_part.html", {"job": job}, status=status)
+    if job.is_over:
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+@require_POST
+@staff_only
+def steer_server_job(request: HttpRequest, job_id: UUID, action: str) -> HttpResponseBase:
+    """Pause, resume or cancel it."""
+    job = _server_job(job_id)
+    if not job.steer(action):
+        raise Http404("there is no such action")
+    AuditEntry.write(request, f"job {action}", f"server backup {job.pk}")
+    return redirect("server_backups")
+
+
+def _server_job(job_id: UUID) -> ServerBackupJob:
+    found = ServerBackupJob.objects.filter(pk=job_id).first()
+    if found is None:
+        raise Http404("there is no such job")
+    return found
 
 
 @require_GET

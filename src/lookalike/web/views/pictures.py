@@ -37,6 +37,11 @@ _CLASS_ALPHA: Final = 190
 _FOREVER: Final = "private, max-age=604800, immutable"
 """Addresses of pictures hold the start of their content hash, so what lies there never changes."""
 
+_DENSITY: Final = 0.334
+"""Pixels of a file in one of the page: a small picture is enlarged to three times its size where
+there is room for that, and no further. A density gives the picture that size by itself, so that it
+keeps its proportions whatever bounds it."""
+
 _MOST_ORIGINAL: Final = 512 * 2**20
 
 
@@ -120,6 +125,7 @@ def image(request: HttpRequest, hosted: HostedCollection, image_id: int) -> Http
         **place(request, hosted),
         "image": record,
         "short": record.hash.hex()[:12],
+        "density": _DENSITY,
         "name": display_path(record.paths[0].rpartition(b"/")[2]),
         "paths": [display_path(path) for path in record.paths],
         "labels": [(name, round(100 * share)) for name, share in record.labels],

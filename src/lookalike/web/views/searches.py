@@ -19,6 +19,7 @@ from lookalike.web.asking import MOST_HITS, Asked
 from lookalike.web.galleries import open_collections
 from lookalike.web.given_numbers import whole
 from lookalike.web.models import HostedCollection, SavedSearch
+from lookalike.web.models.searches import SAVED
 from lookalike.web.writing import note
 
 _TYPES: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -30,8 +31,9 @@ _TYPES_ZIP: Final = "application/zip"
 def save(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     """Keep the search of an address under a name."""
     asked = Asked.from_address(request.POST.get("address", ""))
+    collection, name = open_collections.get(hosted), request.POST.get("name", "")
     try:
-        kept = saving.save(person(request), hosted, request.POST.get("name", ""), asked)
+        kept = saving.save_asked(person(request), hosted, name, asked, collection)
     except UsageError as error:
         messages.error(request, str(error))
     else:
@@ -52,7 +54,9 @@ def delete(request: HttpRequest, hosted: HostedCollection, search_id: int) -> Ht
         note(request, hosted, "search deleted", found.name)
         messages.success(request, f"{found.name} is deleted")
     asked = Asked.from_address(request.POST.get("address", ""))
-    return redirect(f"{reverse('search', args=[hosted.slug])}?{asked.to_address()}")
+    is_gone = found is not None and asked.q == f"{SAVED}{found.name}"
+    address = "" if is_gone else asked.to_address()
+    return redirect(f"{reverse('search', args=[hosted.slug])}?{address}")
 
 
 @require_GET
@@ -81,8 +85,9 @@ def _selected(request: HttpRequest, hosted: HostedCollection, collection: Collec
     if asked.is_empty or len(collection) == 0:
         return Selected(collection.catalog.ids()[: n or None])
     n = min(n or MOST_HITS, MOST_HITS)
-    query = asked.to_query(person(request), collection)
-    hits = results.everything(asked.to_address(), collection, query, n)
+    question = saving.Question.of(asked, person(request), hosted)
+    query = question.to_query(person(request), collection)
+    hits = results.everything(question.name, collection, query, n)
     ids, scores = hits.ids[0][:n], hits.scores[0][:n]
     found = ids != NO_ID
     pairs = zip(ids[found].tolist(), scores[found].tolist(), strict=True)

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
+from lookalike.asking.telling import tell
 from lookalike.collection import Collection
 from lookalike.model_folder import ModelCard
 from lookalike.web import queueing, results, saving, uploads
 from lookalike.web.access import person, with_collection
-from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked
+from lookalike.web.asking import MOST_CHARACTERS, UPLOAD, Asked, query_from_json
 from lookalike.web.completing import MOST, completions
 from lookalike.web.galleries import image_record, open_collections
 from lookalike.web.models import HostedCollection, Job, JobKind, Role, User
@@ -41,8 +42,9 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     if not hosted.exists:
         return render(request, "web/empty.html", _place(request, hosted, running))
     asked = Asked.of(request.GET)
-    if (kept := saving.find(person(request), hosted, asked.q)) is not None:
-        return redirect(f"{request.path}?{kept.query['address']}")
+    question = saving.Question.of(asked, person(request), hosted)
+    if question.kept is None and question.asked != asked:
+        return redirect(f"{request.path}?{question.asked.to_address()}")
     collection = open_collections.get(hosted)
     is_part = request.headers.get("HX-Target") == "hits"
     if is_part and running and request.GET.get("seen") == str(len(collection)):
@@ -51,7 +53,8 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
     content = {
         **_place(request, hosted, running),
         "asked": asked,
-        "sliders": _sliders(collection, asked),
+        "opened": _opened(question, person(request)),
+        "sliders": _sliders(collection, question),
         "examples": _examples(person(request), collection, asked),
         "has_colors": {"color", "color_layout"} <= collection.catalog.descriptors.keys(),
         "has_shape": "shape" in collection.catalog.descriptors,
@@ -62,9 +65,22 @@ def search(request: HttpRequest, hosted: HostedCollection) -> HttpResponseBase:
         "card": collection.card,
         "labels": _labels(collection.card),
         "saved": saving.saved_by(person(request), hosted),
-        **_found(request, hosted, collection, asked),
+        **_found(request, collection, question),
     }
     return render(request, page, content)
+
+
+def _opened(question: saving.Question, user: User) -> dict[str, Any] | None:
+    """Return what is shown of a saved search that no address can say: all of it, in words."""
+    if question.kept is None:
+        return None
+    content = question.kept.query["query"]
+    return {
+        "name": question.kept.name,
+        "told": tell(query_from_json(content, user)),
+        "ids": [each["id"] for each in content.get("positives", ()) if "id" in each],
+        **{name: content.get(name) for name in ("cut", "min_score", "sort", "hide_duplicates")},
+    }
 
 
 def _place(request: HttpRequest, hosted: HostedCollection, job: Job | None) -> dict[str, Any]:
@@ -72,15 +88,15 @@ def _place(request: HttpRequest, hosted: HostedCollection, job: Job | None) -> d
 
 
 def _found(
-    request: HttpRequest, hosted: HostedCollection, collection: Collection, asked: Asked
+    request: HttpRequest, collection: Collection, question: saving.Question
 ) -> dict[str, Any]:
     if len(collection) == 0:
         return {"page": None, "n_images": 0}
-    if asked.is_empty:
+    if question.asked.is_empty and question.kept is None:
         return {"page": None, "n_images": len(collection), "newest": _newest(collection)}
-    query = asked.to_query(person(request), collection)
+    query = question.to_query(person(request), collection)
     cursor = request.GET.get("cursor", "")
-    page = results.find(asked.to_address(), collection, query, cursor)
+    page = results.find(question.name, collection, query, cursor)
     return {"page": page, "n_images": len(collection), "cursor": cursor}
 
 
@@ -92,8 +108,9 @@ def _newest(collection: Collection) -> list[dict[str, Any]]:
     ]
 
 
-def _sliders(collection: Collection, asked: Asked) -> list[dict[str, Any]]:
-    moved = dict(asked.weights)
+def _sliders(collection: Collection, question: saving.Question) -> list[dict[str, Any]]:
+    kept = question.kept.query["query"].get("weights") if question.kept else None
+    moved = {**(kept or {}), **dict(question.asked.weights)}
     return [
         {
             "name": name,

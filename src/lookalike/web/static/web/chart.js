@@ -72,6 +72,12 @@ document.addEventListener("click", (event) => {
   const figure = table?.closest(".chart");
   if (table && figure) keptOf(figure).isOpen = !table.open; // it opens or closes after this
 });
+// What was moved or opened before this module ran.
+for (const figure of document.querySelectorAll(".chart")) {
+  const along = /** @type {HTMLInputElement | null} */ (figure.querySelector(".along"));
+  if (along && (along.value !== along.defaultValue || along === document.activeElement)) look(figure, Number(along.value));
+  if (figure.querySelector("details")?.open) keptOf(figure).isOpen = true;
+}
 document.addEventListener("htmx:after:swap", () => {
   for (const figure of document.querySelectorAll(".chart")) {
     const { at, isOpen } = keptOf(figure);

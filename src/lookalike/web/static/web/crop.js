@@ -2,6 +2,8 @@
 // Asking for a part of a picture: a box with handles on it, or four numbers.
 
 const LEAST = 8;
+/** Small pictures are enlarged so many times, and to so many pixels at least, for the hand to find its way. */
+const ENLARGED = 3, WIDE = 420;
 
 /** @typedef {{x: number, y: number, width: number, height: number}} Box in pixels of the source */
 
@@ -11,6 +13,7 @@ export class CropDialog {
     this.dialog = dialog;
     this.chosen = chosen;
     this.image = /** @type {HTMLImageElement} */ (dialog.querySelector("img"));
+    this.sized = /** @type {HTMLSourceElement} */ (dialog.querySelector("source"));
     this.frame = /** @type {HTMLElement} */ (dialog.querySelector("[data-box]"));
     /** @type {Box} */
     this.box = { x: 0, y: 0, width: 1, height: 1 };
@@ -25,7 +28,10 @@ export class CropDialog {
    */
   async open(address, size, box) {
     this.size = size;
+    // The density gives the picture its size, so that it keeps its proportions within the dialog.
+    const density = 1 / Math.max(ENLARGED, WIDE / size.width);
     this.image.src = address;
+    this.sized.srcset = `${address} ${density.toFixed(4)}x`;
     this.dialog.showModal();
     await this.image.decode();
     this.box = box ?? {

@@ -9,3 +9,4 @@ function showSeen() {
 box?.addEventListener("change", showSeen);
 // It may have been ticked before this module ran: by a quick hand, or by a browser that goes back a page.
 showSeen();
+addEventListener("pageshow", showSeen);

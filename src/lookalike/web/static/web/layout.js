@@ -48,6 +48,7 @@ export class LayoutCanvas {
     /** @type {{x: number, y: number} | null} */
     this.from = null;
     this.before = this.cells;
+    this.turn = 0;
     this.listen();
     this.draw();
   }
@@ -71,6 +72,7 @@ export class LayoutCanvas {
   /** Show a painting from an address. @param {string} text */
   async read(text) {
     const cells = await unpacked(text);
+    if (this.past.length) return;  // somebody paints already
     if (cells.length === this.cells.length) { this.cells = cells; this.draw(); }
   }
 
@@ -186,5 +188,9 @@ export class LayoutCanvas {
     this.canvas.setAttribute("aria-label", names.length ? `Painted: ${names.join(", ")}` : "Nothing is painted yet");
   }
 
-  async tell() { this.changed(this.isEmpty ? "" : await packed(this.cells)); }
+  async tell() {
+    const turn = this.turn += 1;
+    const text = this.isEmpty ? "" : await packed(this.cells);
+    if (turn === this.turn) this.changed(text);
+  }
 }

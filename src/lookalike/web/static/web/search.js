@@ -51,7 +51,8 @@ async function submitPicture(file) {
   if (example) location.search = ask(example).toString();
 }
 
-picker.addEventListener("change", () => { if (picker.files?.[0]) submitPicture(picker.files[0]); });
+const pick = () => { if (picker.files?.[0]) submitPicture(picker.files[0]); };
+picker.addEventListener("change", pick);
 
 let depth = 0;
 addEventListener("dragenter", (event) => {
@@ -79,19 +80,23 @@ let timer = 0;
 /** Search again in a moment, if nothing else is changed until then. */
 function soon() { clearTimeout(timer); timer = window.setTimeout(again, 150); }
 
-for (const slider of weightSliders()) {
-  slider.addEventListener("input", () => {
-    const output = slider.nextElementSibling;
-    if (output) output.textContent = slider.value;
-    slider.dataset.moved = "1";
-    soon();
-  });
+/** Whether a control is no longer as the server gave it. @param {HTMLInputElement | HTMLSelectElement} control */
+function isChanged(control) {
+  if (control instanceof HTMLSelectElement) {
+    return control.selectedIndex !== Math.max(0, [...control.options].findIndex((each) => each.defaultSelected));
+  }
+  return control.type === "checkbox" ? control.checked !== control.defaultChecked : control.value !== control.defaultValue;
 }
-for (const each of form.querySelectorAll("[data-again]")) {
-  each.addEventListener("input", () => {
-    if (each.nextElementSibling instanceof HTMLOutputElement) each.nextElementSibling.textContent = /** @type {HTMLInputElement} */ (each).value;
+
+for (const control of /** @type {NodeListOf<HTMLInputElement | HTMLSelectElement>} */ (form.querySelectorAll("[data-weight], [data-again]"))) {
+  const follow = () => {
+    if (control.nextElementSibling instanceof HTMLOutputElement) control.nextElementSibling.textContent = control.value;
+    if (control.dataset.weight) control.dataset.moved = "1";
     soon();
-  });
+  };
+  control.addEventListener("input", follow);
+  // A quick hand may have moved it before this module ran.
+  if (isChanged(control)) follow();
 }
 
 let running = new AbortController();
@@ -144,13 +149,19 @@ if (colors) {
 const pad = document.getElementById("panel-sketch");
 if (pad) {
   const drawn = /** @type {HTMLInputElement} */ (pad.querySelector("[name=sketch]"));
+  let last = 0;
   const take = async (/** @type {Blob | null} */ picture) => {
-    drawn.value = picture ? await send(picture, "sketch.png") ?? "" : "";
+    const turn = last += 1;
+    const example = picture ? await send(picture, "sketch.png") ?? "" : "";
+    if (turn !== last) return;  // another stroke was faster than the answer
+    drawn.value = example;
     soon();
   };
   new SketchPad(pad, take);
   const chosen = /** @type {HTMLInputElement} */ (pad.querySelector("#pick-sketch"));
-  chosen.addEventListener("change", () => { if (chosen.files?.[0]) take(chosen.files[0]); });
+  const takeChosen = () => { if (chosen.files?.[0]) take(chosen.files[0]); };
+  chosen.addEventListener("change", takeChosen);
+  takeChosen();
 }
 
 const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("crop"));
@@ -206,8 +217,10 @@ let typing = 0;
 words.addEventListener("input", () => {
   clearTimeout(typing);
   typing = window.setTimeout(async () => {
-    const answer = await fetch(`${form.dataset.suggest}?q=${encodeURIComponent(words.value)}`);
+    const asked = words.value;
+    const answer = await fetch(`${form.dataset.suggest}?q=${encodeURIComponent(asked)}`);
     const found = answer.ok ? (await answer.json()).suggestions : [];
+    if (asked !== words.value) return;  // more was typed meanwhile
     const list = document.getElementById("suggestions");
     list?.replaceChildren(...found.map((/** @type {string} */ text) => { const option = document.createElement("option"); option.value = text; return option; }));
   }, 120);
@@ -220,8 +233,10 @@ function showLayouts() {
     image.hidden = !layouts?.checked;
   }
 }
-layouts?.addEventListener("change", () => { sessionStorage.setItem("layouts", layouts.checked ? "1" : ""); showLayouts(); });
-if (layouts && sessionStorage.getItem("layouts")) { layouts.checked = true; showLayouts(); }
+function followLayouts() { sessionStorage.setItem("layouts", layouts?.checked ? "1" : ""); showLayouts(); }
+layouts?.addEventListener("change", followLayouts);
+// It may have been ticked before this module ran.
+if (layouts && (layouts.checked || sessionStorage.getItem("layouts"))) { layouts.checked = true; followLayouts(); }
 document.addEventListener("htmx:after:swap", showLayouts);
 
 document.addEventListener("keydown", (event) => {
@@ -230,3 +245,5 @@ document.addEventListener("keydown", (event) => {
     words.focus();
   }
 });
+
+pick();  // a picture may have been chosen before this module ran
