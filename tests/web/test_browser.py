@@ -74,7 +74,7 @@ def test_what_was_set_before_the_scripts_ran_counts(page):
     page.locator("[name=sort]").select_option("name")
     assert page.url == address
     held[0].continue_()
-    page.wait_for_url("**sort=name*w=layout%3A3*")
+    page.wait_for_url("**sort=name*w=content%3A1&w=layout%3A3*")
     page.locator(f"{LISTENING} .picture .layout").first.wait_for(state="visible")
     assert page.locator('[data-weight="layout"] + output').inner_text() == "3"
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from lookalike import Collection, IdExample, Query
 from lookalike.images.scanning import content_hash
+from lookalike.search.layouts import PaintedMap
 from lookalike.web import uploads
 from lookalike.web.models import AuditEntry, SavedSearch, UploadedPicture, User
 
@@ -119,6 +120,12 @@ def test_what_is_asked_beside_it_counts_as_well(viewer, gallery):
     page = search(viewer, q="saved:more", round="6,-7")
     feedback = {"rounds": [{"6": 1, "7": -1}]}
     assert hits_of(page) == found_by(gallery, positives=positives, feedback=feedback)
+
+
+def test_a_map_with_more_labels_than_values_is_kept_as_it_is(viewer):
+    data = PaintedMap(bytes(64), 8, 8, ("red",)).to_json()
+    many = {"layout": {"map": {**data, "labels": ["red"] * 300}}}
+    assert save_odd(viewer, many).json()["address"] == "q=saved%3Aodd"
 
 
 def test_one_that_is_shown_and_deleted_leaves_the_bare_page(viewer):

@@ -222,3 +222,12 @@ def test_a_drawing_is_sent_and_compared(viewer, gallery):
 
 def test_a_least_score_at_its_left_end_asks_for_none():
     assert Asked.from_address("like=3&least=0") == Asked.from_address("like=3")
+
+
+def test_sliders_stand_at_what_counts(viewer):
+    def weights(**asked):
+        page = viewer.get(reverse("search", args=["photos"]), {"like": "3", **asked})
+        return {each["name"]: each["weight"] for each in page.context["sliders"]}
+
+    assert {"content": 1.0, "layout": 0.25}.items() <= weights().items()
+    assert {"content": 2.0, "layout": 0.0}.items() <= weights(w="content:2").items()

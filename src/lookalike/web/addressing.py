@@ -26,8 +26,8 @@ def asked_from_query(
     """Return what an address asks for that means the same as a query; `None` if none does.
 
     Args:
-        content: The query as REST takes it.
-        query: What was read of it.
+        content: The query in JSON, uploads by their tokens.
+        query: The same as a value.
         user: Whose uploads it may name.
         collection: The one it is asked of.
     """
@@ -75,7 +75,8 @@ def _examples(given: Any) -> tuple[str, ...]:
 def _packed(painted: PaintedMap, card: ModelCard) -> str:
     """Write a painting on the grid of a model as `layout.js` does; any other is left out."""
     is_on_grid = painted.label_map.shape == (card.grid, card.grid)
-    if not is_on_grid or not set(painted.labels) <= set(card.classes):
+    is_known = len(painted.labels) < VOID and set(painted.labels) <= set(card.classes)
+    if not (is_on_grid and is_known):
         return ""
     own = np.zeros(256, np.uint8)
     own[VOID] = VOID

@@ -120,11 +120,11 @@ def save_query(
         UsageError: If it has no name or is no query, is too large, or there are too many.
     """
     query = query_from_json(content, user)
-    if (asked := asked_from_query(content, query, user, collection)) is not None:
-        return _save(user, hosted, name, {"address": asked.to_address()})
     # Uploads stay tokens rather than becoming pixels.
     examples = {part: list(content[part]) for part in _EXAMPLES if content.get(part)}
     kept = {**query.to_json(), **examples}
+    if (asked := asked_from_query(kept, query, user, collection)) is not None:
+        return _save(user, hosted, name, {"address": asked.to_address()})
     if (n_bytes := len(json.dumps(kept))) > MOST_BYTES:
         raise UsageError(
             f"the search takes {n_bytes} bytes, {MOST_BYTES} are the most that are kept; send its "

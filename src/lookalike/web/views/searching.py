@@ -110,11 +110,12 @@ def _newest(collection: Collection) -> list[dict[str, Any]]:
 
 def _sliders(collection: Collection, question: saving.Question) -> list[dict[str, Any]]:
     kept = question.kept.query["query"].get("weights") if question.kept else None
-    moved = {**(kept or {}), **dict(question.asked.weights)}
+    moved = dict(question.asked.weights) or dict(kept or {})
+    usual = {} if moved else DEFAULT_WEIGHTS
     return [
         {
             "name": name,
-            "weight": moved.get(name, DEFAULT_WEIGHTS.get(name, 0.0)),
+            "weight": moved.get(name, usual.get(name, 0.0)),
             "is_moved": name in moved,
         }
         for name in collection.catalog.descriptors

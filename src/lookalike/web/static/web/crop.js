@@ -29,7 +29,7 @@ export class CropDialog {
   async open(address, size, box) {
     this.size = size;
     // The density gives the picture its size, so that it keeps its proportions within the dialog.
-    const density = 1 / Math.max(ENLARGED, WIDE / size.width);
+    const density = 1 / Math.max(ENLARGED, WIDE / Math.max(1, size.width));
     this.image.src = address;
     this.sized.srcset = `${address} ${density.toFixed(4)}x`;
     this.dialog.showModal();

@@ -19,8 +19,11 @@ function ask(example) {
     if (typeof value === "string" && value && value !== "0" && !/^(paint|box|color|pen)-/.test(name)) asked.append(name, value);
   }
   if (example) asked.append("like", example);
-  for (const slider of weightSliders()) {
-    if (slider.dataset.moved) asked.append("w", `${slider.dataset.weight}:${slider.value}`);
+  const sliders = [...weightSliders()];
+  // Where one weight is given, those that are not given are none. Words alone say nothing of what is not moved.
+  const isAll = sliders.some((slider) => slider.dataset.moved) && (asked.has("like") || asked.has("round"));
+  for (const slider of sliders) {
+    if (slider.dataset.moved || (isAll && slider.value !== "0")) asked.append("w", `${slider.dataset.weight}:${slider.value}`);
   }
   return asked;
 }
