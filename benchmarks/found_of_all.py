@@ -1,6 +1,6 @@
 """How much of what comparing everything would find the quick ways to ask about regions find.
 
-    python -m benchmarks.found_of_all --folder DIR [--images 100000] [--queries 12]
+    python -m benchmarks.found_of_all --folder DIR [--images 100000] [--queries 12] [--only WORD]
 
 Uses the collection of `benchmarks.kinds`. Every question is asked for ten hits, and once more for
 as many as there are images, which has every one of them compared; told is the share of the ten
@@ -40,13 +40,15 @@ def compare(asked: kinds.Asked, query: Query) -> tuple[float, float]:
     return float((found >= best[-1] - 1e-9).mean()), float((best - found).mean())
 
 
-def run(folder: Path, n_images: int, n_queries: int) -> dict[str, Any]:
-    """Compare every kind of question."""
+def run(folder: Path, n_images: int, n_queries: int, only: str) -> dict[str, Any]:
+    """Compare every kind of question, or those whose name holds a word."""
     files = [Path(os.fsdecode(path)) for path in open_dataset(f"scenes:{kinds.PICTURES}:6").paths]
     results: dict[str, Any] = {}
     with Collection.open(build(folder, n_images, n_images)) as collection:
         asked = kinds.Asked(collection, collection.catalog.ids(), files, np.random.default_rng(7))
         for name, make in QUESTIONS.items():
+            if only not in name:
+                continue
             pairs = np.array([compare(asked, make(asked)) for _ in range(n_queries)])
             results[name] = {
                 "queries": n_queries,
@@ -65,8 +67,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=12)
     parser.add_argument("--out", type=Path, default=Path("docs/results/found_of_all.json"))
+    parser.add_argument("--only", default="", help="only kinds whose name holds this")
     options = parser.parse_args()
-    found = run(options.folder, options.images, options.queries)
+    found = run(options.folder, options.images, options.queries, options.only)
+    if options.out.exists():
+        found = json.loads(options.out.read_text(encoding="utf-8")) | found
     options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 

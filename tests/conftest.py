@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         found = (n for n, start in enumerate(LONGEST_FIRST) if item.nodeid.startswith(start))
         return next(found, len(LONGEST_FIRST))
 
-    items.sort(key=lambda item: ("browser" not in item.nodeid.partition("::")[0], rank(item)))
+    items.sort(key=rank)
 
 
 @pytest.fixture

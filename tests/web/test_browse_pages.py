@@ -7,7 +7,10 @@ import pytest
 from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, collection_address
 from tests.web.conftest import N
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 
 
 @pytest.fixture(scope="module")

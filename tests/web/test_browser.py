@@ -10,7 +10,10 @@ from PIL import Image
 
 from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, collection_address
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 
 DROP = """async ([kind, name]) => {
   const bytes = await (await fetch(document.querySelector('.hit img').src)).blob();

@@ -9,7 +9,10 @@ from lookalike.knowing.deduplicating import decide
 from tests.web.browsing import CHROMIUM, LISTENING, check_for_everybody, serving
 from tests.web.copies import HALF, SMALL, copy_of
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 
 
 @pytest.fixture(scope="module")

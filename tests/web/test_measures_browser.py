@@ -14,7 +14,10 @@ from tests.web.browsing import (
 )
 from tests.web.conftest import N
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 
 
 def evaluate(page, mixture):
