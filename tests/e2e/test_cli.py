@@ -17,6 +17,7 @@ from PIL import Image
 
 from conftest import paint
 from lookalike.storage.integrity import verify
+from tests.processes import children
 from tests.small_sets import write_masks
 from tests.tiny_model import PALETTE
 
@@ -124,13 +125,6 @@ def slow_pictures(folder, n):
     for number in range(1, n):
         (folder / f"{number}.png").write_bytes(data + bytes(number))
     return folder
-
-
-def children(pid):
-    tasks = Path(f"/proc/{pid}/task")
-    return [
-        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
-    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

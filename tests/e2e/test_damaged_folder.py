@@ -17,17 +17,13 @@ import pytest
 from lookalike import Collection
 from lookalike.images.scanning import display_path
 from tests.damaged import write_damaged
+from tests.processes import children
 
 GIB = 2**30
 
 
 def descendants(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-    except OSError:
-        return []
-    return [pid, *(below for child in children for below in descendants(child))]
+    return [pid, *(below for child in children(pid) for below in descendants(child))]
 
 
 def resident(pid: int) -> int:

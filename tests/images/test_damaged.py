@@ -7,6 +7,7 @@ import pytest
 from lookalike.images.scanning import FoundFile, SkippedFile, scan
 from lookalike.images.workers import DecodedFile, DecodePool
 from tests.damaged import write_damaged
+from tests.processes import children
 
 
 def peak_memory(pid: int) -> int:
@@ -14,11 +15,6 @@ def peak_memory(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
-
-
-def children() -> list[int]:
-    lists = [(task / "children").read_text() for task in Path("/proc/self/task").iterdir()]
-    return [int(pid) for pid in " ".join(lists).split()]
 
 
 @pytest.mark.parametrize("n", [200, pytest.param(2000, marks=pytest.mark.slow)])

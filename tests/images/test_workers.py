@@ -18,6 +18,7 @@ from lookalike.images.files import content_hash
 from lookalike.images.workers import DecodedFile, DecodePool, FailedFile
 from tests.images import misbehaving
 from tests.images.painted import encoded, noise
+from tests.processes import children
 
 SIZE = (32, 48)
 PICTURES = [encoded(noise(60, 40, seed), "PNG") for seed in range(4)]
@@ -40,12 +41,6 @@ def order(folder: Path, name: str, *words: object) -> bytes:
 
 def misbehaving_pool(workers: int = 1, seconds: float = 0.5, **options) -> DecodePool:
     return DecodePool(workers, SIZE, seconds=seconds, decoder=misbehaving.decode, **options)
-
-
-def children(parent: int | str = "self") -> list[int]:
-    task = Path(f"/proc/{parent}/task")
-    lists = [(thread / "children").read_text() for thread in task.iterdir()]
-    return [int(pid) for pid in " ".join(lists).split()]
 
 
 def open_files() -> set[str]:
