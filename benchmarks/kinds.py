@@ -346,7 +346,7 @@ def describe(collection: Collection) -> dict[str, Any]:
         "images_with_regions": status["regions"]["images"],
         "indexes": {each["descriptor"]: each["kind"] for each in status["indexes"]},
         "hits": K,
-        "machine": f"{platform.machine()}, one thread, shared with others",
+        "machine": f"{platform.machine()}, one thread",
         "kinds": {},
     }
 
