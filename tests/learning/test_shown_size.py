@@ -28,6 +28,9 @@ def test_what_is_learned_is_the_same_and_what_is_read_is_larger(learned):
     plain, larger = learned["as learned"], learned["larger"]
     assert (plain.card.image_size, larger.card.image_size) == (32, 64)
     assert (plain.card.recipe["shown_size"], larger.card.recipe["shown_size"]) == (None, 64)
+    # Measured at the larger size too, by the very same weights.
+    assert plain.card.measured["predicted_miou"] != larger.card.measured["predicted_miou"]
+    assert plain.card.measured["reconstruction_miou"] == larger.card.measured["reconstruction_miou"]
     maps = np.zeros((1, 16, 16), np.uint8)
     np.testing.assert_array_equal(plain.encode_label_maps(maps), larger.encode_label_maps(maps))
     pixels = np.full((1, 32, 32, 3), 90, np.uint8)
