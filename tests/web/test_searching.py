@@ -170,9 +170,20 @@ def test_wrong_searches_are_answered_in_one_line(viewer, parameters):
     assert b'class="error"' in response.content
 
 
-def test_a_query_over_the_network_cannot_name_files(viewer):
+FILE = {"file": "/etc/passwd"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"positives": [FILE]},
+        {"positives": [{"id": 1}], "negatives": [{**FILE, "box": [0, 0, 9, 9]}]},
+        {"composition": [{"content_of": FILE}]},
+        {"composition": [{"color_of": {**FILE, "box": [0, 0, 9, 9]}}]},
+    ],
+)
+def test_a_query_over_the_network_cannot_name_files(viewer, query):
     address = reverse("api:search", args=["photos"])
-    query = {"positives": [{"file": "/etc/passwd"}]}
     response = viewer.post(address, {"query": query}, content_type="application/json")
     assert response.status_code == 422
     assert "files of the server" in response.json()["error"]
