@@ -15,6 +15,7 @@ ALL_KINDS = [
     {"self_encoder": "dense", "map_input": "one-hot"},
     {"self_encoder": "dense", "tied_weights": True, "reconstruction_loss": "squared"},
     {"self_encoder": "denoising"},
+    {"self_encoder": "linear", "similar_codes_weight": 1.0},
     {"self_encoder": "sparse"},
     {"self_encoder": "k-sparse"},
     {"self_encoder": "binary"},

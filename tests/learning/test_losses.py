@@ -10,6 +10,7 @@ from lookalike.learning.losses import (
     map_loss,
     partial_label_loss,
     sigmoid_map_loss,
+    similar_codes_loss,
     squared_map_loss,
     value_weights,
 )
@@ -205,3 +206,16 @@ def test_where_all_is_known_the_loss_is_the_plain_one(generator, is_single_label
     known, single = torch.ones(4, 3, dtype=torch.bool), torch.full((4,), is_single_label)
     found = partial_label_loss(logits, labels, known, single)
     torch.testing.assert_close(found, label_loss(logits, labels, is_single_label))
+
+
+def test_codes_come_near_each_other_where_their_maps_agree(generator):
+    similarities = torch.tensor([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    codes = torch.randn(3, 4, generator=generator, requires_grad=True)
+    for _ in range(200):
+        [gradient] = torch.autograd.grad(similar_codes_loss(codes, similarities), codes)
+        codes = (codes - 0.3 * gradient).detach().requires_grad_()
+    unit = torch.nn.functional.normalize(codes, dim=1).detach()
+    similar = unit @ unit.T
+    assert similar[0, 1] > max(float(similar[0, 2]), float(similar[1, 2])) + 0.3
+    assert float(similar_codes_loss(unit, similarities)) < 0.05
+    assert float(similar_codes_loss(unit[:1], similarities[:1, :1])) == 0

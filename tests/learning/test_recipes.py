@@ -22,7 +22,7 @@ from lookalike.learning.recipes import Recipe, demo_recipe, differences
         ({"joint_share": 1.5}, "joint_share must be between 0 and 1"),
         ({"seed": -1}, "seed must be between 0 and"),
         ({"backbone": "vgg"}, "backbone 'vgg' is not known; choose one of: residual"),
-        ({"self_encoder": "variational"}, "choose one of: convolutional, dense, denoising, sparse"),
+        ({"self_encoder": "variational"}, "choose one of: convolutional, linear, dense, denoising"),
         ({"map_input": "palette"}, "choose one of: auto, embedding, one-hot"),
         ({"code_control": "zeros"}, "choose one of: shuffled, noise"),
         ({"device": "tpu"}, "choose one of: auto, cpu, cuda"),

@@ -20,6 +20,7 @@ from lookalike.learning.optimizers import Muon
 
 AT_ONCE = {
     "denoising": {"self_encoder": "denoising"},
+    "linear": {"self_encoder": "linear"},
     "sparse": {"self_encoder": "sparse"},
     "k-sparse": {"self_encoder": "k-sparse"},
     "binary": {"self_encoder": "binary"},

@@ -53,6 +53,7 @@ def learn(
             "dense",
             "denoising",
             "sparse",
+            "linear",
             "k-sparse",
             "stacked",
             "belief",
@@ -152,6 +153,18 @@ def learn(
     mixed_share: Annotated[
         float, option("--mixed-share", help="Share of pictures laid over others, for the teacher.")
     ] = 0.0,
+    tiled_share: Annotated[
+        float,
+        option("--tiled-share", help="Scenes of four pictures with label maps, for each picture."),
+    ] = 0.0,
+    shares_weight: Annotated[
+        float,
+        option("--shares-weight", help="linear: weight of telling what each cell holds."),
+    ] = 0.0,
+    similar_codes_weight: Annotated[
+        float,
+        option("--similar-codes-weight", help="Weight of codes alike where label maps agree."),
+    ] = 0.0,
     color_share: Annotated[
         float, option("--color-share", help="Share of plain color in what is taught.")
     ] = 0.25,
@@ -186,6 +199,9 @@ def learn(
     mapped_repeats: Annotated[
         int, option("--mapped-repeats", help="How often pictures with label maps are seen.")
     ] = 1,
+    set_balance: Annotated[
+        float, option("--set-balance", help="How far small data sets are seen more often, 0 to 1.")
+    ] = 0.0,
     half_weights: Annotated[
         bool, option("--half-weights", help="Store weights in half the space.")
     ] = False,

@@ -23,6 +23,7 @@ RECIPE_OPTIONS: Final = (
     "gibbs_steps", "persistent_chains", "sleep_phase", "code_weight", "pretraining",
     "pretraining_epochs", "label_share", "epochs", "self_encoder_epochs",
     "batch_size", "learning_rate", "teacher_weight", "teacher_cells_weight", "mixed_share",
+    "tiled_share", "shares_weight", "similar_codes_weight", "set_balance",
     "color_share", "palette_bins", "mapped_repeats", "half_weights", "seed", "device",
 )  # fmt: skip
 """Options of the command that are fields of a recipe, under the same names."""

@@ -59,6 +59,10 @@ _RANGES: Final[dict[str, tuple[int | float, int | float]]] = {
     "teacher_cells_weight": (0.0, 1000.0),
     "color_share": (0.0, 1.0),
     "mixed_share": (0.0, 0.9),
+    "tiled_share": (0.0, 1.0),
+    "shares_weight": (0.0, 1000.0),
+    "similar_codes_weight": (0.0, 1000.0),
+    "set_balance": (0.0, 1.0),
     "seed": (0, 2**63 - 1),
 }
 
@@ -84,11 +88,12 @@ def check_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> No
     if options["label_share"] == 0:
         raise UsageError("label_share must be above 0, got 0; use 1 for all labels")
     _check_pretraining(options)
-    if options["mixed_share"] and is_external(options["backbone"]):
-        raise UsageError(
-            f"mixed_share is {options['mixed_share']:g}, but {options['backbone']} has seen every "
-            "picture by itself before; use 0 or another backbone"
-        )
+    for name in ("mixed_share", "tiled_share"):
+        if options[name] and is_external(options["backbone"]):
+            raise UsageError(
+                f"{name} is {options[name]:g}, but {options['backbone']} has seen every picture by "
+                "itself before; use 0 or another backbone"
+            )
     for name in ("teacher_cells_weight", "mixed_share"):
         if options[name] and not options["teacher_weight"]:
             raise UsageError(
@@ -154,6 +159,24 @@ def _check_codes(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> Non
             raise UsageError(
                 f"{name}={options[name]!r} needs codes, but code_weight is 0; "
                 f"use a code_weight above 0 or leave {name} out"
+            )
+    if options["shares_weight"] and options["backbone"] not in _POOLED:
+        raise UsageError(
+            f"shares_weight is {options['shares_weight']:g}, but backbone {options['backbone']!r} "
+            f"gives no map of cells; use 0 or one of: {', '.join(_POOLED)}"
+        )
+    is_linear = options["self_encoder"] == "linear" and options["code_target"] == "self-encoder"
+    if options["shares_weight"] and not is_linear:
+        raise UsageError(
+            f"shares_weight is {options['shares_weight']:g}, but codes of {options['code_target']} "
+            f"of kind {options['self_encoder']!r} are not linear in shares; use 0, or a "
+            "self-encoder of kind 'linear'"
+        )
+    for name in ("tiled_share", "shares_weight", "similar_codes_weight"):
+        if options[name] and (options["code_weight"] == 0 or options["code_control"] is not None):
+            raise UsageError(
+                f"{name} is {options[name]:g}, but no picture learns the code of its own label "
+                f"map; use a code_weight above 0 without code_control, or leave {name} out"
             )
     if options["segmentation_weight"] > 0 and options["code_weight"] > 0:
         raise UsageError(

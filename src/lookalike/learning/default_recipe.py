@@ -37,6 +37,7 @@ DEFAULT_RECIPE: Final = Recipe(
     shown_size=192,
     grid=32,
     code_dim=128,
+    self_encoder="linear",
     content_dim=256,
     backbone="residual-wide",
     epochs=28,
@@ -44,7 +45,7 @@ DEFAULT_RECIPE: Final = Recipe(
     joint_share=0.0,
     batch_size=256,
     learning_rate=3e-3,
-    mapped_repeats=10,
+    set_balance=0.5,
     smallest_crop=0.4,
     color_jitter=0.2,
     palette_bins=128,
@@ -52,6 +53,8 @@ DEFAULT_RECIPE: Final = Recipe(
     teacher_cells_weight=5.0,
     color_share=0.26,
     mixed_share=0.5,
+    shares_weight=1.0,
+    similar_codes_weight=1.0,
     half_weights=True,
 )
 """What the model that ships was learned by: minutes on a graphics processor. On processor cores it

@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     "sparsity_loss", "layer_loss", "reconstruction_error", "free_energy_gap", "wake_loss",
     "sleep_loss",
     "teacher_loss", "similarity_loss", "cells_loss",
+    "shares_loss", "similar_codes_loss",
     "reconstruction_miou", "reconstruction_class_miou", "predicted_miou", "predicted_class_miou",
     "label_map", "label_f", "pretraining_loss",
     "learning_rate", "seconds",
@@ -38,6 +39,8 @@ LOSSES: Final = {
     "teacher_loss": ("teacher", "#5f7a3a"),
     "similarity_loss": ("neighbors", "#8a5a44"),
     "cells_loss": ("cells", "#a3a04f"),
+    "shares_loss": ("shares of cells", "#4e9a8d"),
+    "similar_codes_loss": ("codes alike", "#b07aa1"),
 }
 FIGURES: Final = {
     "reconstruction_miou": ("mIoU, reconstructed", "#edae49"),

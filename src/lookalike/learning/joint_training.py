@@ -11,10 +11,12 @@ from lookalike.learning.augmentation import (
     shrink_images,
     view_label_maps,
 )
+from lookalike.learning.cell_shares import CellShares, map_shares, shares_loss
 from lookalike.learning.devices import derive_seed
 from lookalike.learning.held_out import HeldOut
 from lookalike.learning.losses import Scalar, code_loss
 from lookalike.learning.network import Network, Prediction
+from lookalike.learning.read_out import fit_shares
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.self_encoding import calibrate
@@ -27,6 +29,7 @@ from lookalike.learning.stages import (
     view_images,
 )
 from lookalike.learning.teachers import Teacher
+from lookalike.learning.tiles import draw_tiles
 from lookalike.progress import Task
 
 
@@ -87,6 +90,7 @@ class NetworkStage:
     def run_epoch(self, epoch: int, generator: Generator, task: Task) -> dict[str, float]:
         """Train one epoch and return its mean losses."""
         self._freeze()
+        self._read_as_encoded()
         if self.self_encoder is not None:
             self.self_encoder.train(self.is_joint(epoch))
         averages = Averages(task)
@@ -105,9 +109,28 @@ class NetworkStage:
         return figures
 
     def finish(self) -> None:
-        """Fix the z-score anew, if the self-encoder has moved; predictions move with it."""
-        if self.self_encoder is not None and self.is_joint(self.n_epochs - 1):
-            self.network.rescale_code(*calibrate(self.self_encoder, self.material))
+        """Fix the z-score anew, if the self-encoder has moved; predictions move with it.
+
+        Shares of cells, where codes are read from those, are fitted anew.
+        """
+        if self.self_encoder is None:
+            return
+        shares = self.network.code_features
+        if self.is_joint(self.n_epochs - 1):
+            moved = calibrate(self.self_encoder, self.material)
+            if not isinstance(shares, CellShares):
+                self.network.rescale_code(*moved)
+        if isinstance(shares, CellShares):
+            self._read_as_encoded()
+            fit_shares(self.network, shares, self.material)
+
+    def _read_as_encoded(self) -> None:
+        """Let the network read codes from shares just as the self-encoder does."""
+        head = self.network.code_head
+        if self.self_encoder is None or head is None:
+            return
+        if isinstance(self.network.code_features, CellShares):
+            head.weight.data.copy_(self.self_encoder.weights_of_shares().detach())
 
     def _freeze(self) -> None:
         """Let the trunk learn or not; stages before or after this one may have it otherwise."""
@@ -125,6 +148,8 @@ class NetworkStage:
             "teacher_loss": recipe.teacher_weight,
             "similarity_loss": recipe.teacher_weight,
             "cells_loss": recipe.teacher_cells_weight,
+            "shares_loss": recipe.shares_weight,
+            "similar_codes_loss": recipe.similar_codes_weight,
         }
         return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
 
@@ -132,11 +157,17 @@ class NetworkStage:
         self, positions: Int64[Tensor, " batch"], generator: Generator, *, is_joint: bool
     ) -> dict[str, Scalar]:
         material = self.material
-        views = self._views(len(positions), generator)
+        n = len(positions)
+        views = self._views(n, generator)
         shown = self._show(positions, views, generator)
-        n_mixed = int(material.recipe.mixed_share * len(positions))
+        n_mixed = int(material.recipe.mixed_share * n)
+        tiles = None
         if shown is not None:
             shown = mix_images(shown, n_mixed, generator)
+            if material.recipe.tiled_share > 0:
+                tiles = draw_tiles(material, n, generator)
+                scenes = tiles.images(material, generator, size=shown.shape[-1])
+                shown = torch.cat([shown, scenes])
         predicted = self._predict(positions, views, shown)
         losses: dict[str, Scalar] = {}
         if self.teacher is not None and shown is not None:
@@ -144,42 +175,53 @@ class NetworkStage:
             losses |= self.teacher.losses(predicted.content, target, predicted.feature_map)
         # Nothing but the teacher knows what a mixture shows.
         positions, views, predicted = positions[n_mixed:], views[n_mixed:], predicted.after(n_mixed)
-        losses |= {"label_loss": material.label_loss(predicted.label_logits, positions)}
+        label_logits = predicted.label_logits[: len(positions)]
+        losses |= {"label_loss": material.label_loss(label_logits, positions)}
         if self.self_encoder is None or predicted.code is None:
             return losses
         if self._codes.noise is not None:
             noise = self._codes.noise[positions].to(material.device.name)
             return losses | {"code_loss": code_loss(predicted.code, noise)}
-        return losses | self._code_losses(predicted, positions, views, is_joint=is_joint)
+        label_maps = self._label_maps(positions, views)
+        if tiles is not None:
+            label_maps = torch.cat([label_maps, tiles.label_maps(material)])
+        return losses | self._code_losses(predicted, label_maps, is_joint=is_joint)
+
+    def _label_maps(
+        self, positions: Int64[Tensor, " batch"], views: Float[Tensor, "batch 2 3"]
+    ) -> UInt8[Tensor, "batch grid grid"]:
+        """Return the label maps whose codes are learned, seen as the pictures are."""
+        material, device = self.material, self.material.device.name
+        label_maps = material.pictures.take_label_maps(self._codes.sources[positions]).to(device)
+        return view_label_maps(label_maps, views.to(device), material.recipe.grid)
 
     def _code_losses(
         self,
         predicted: Prediction,
-        positions: Int64[Tensor, " batch"],
-        views: Float[Tensor, "batch 2 3"],
+        shown: UInt8[Tensor, "batch grid grid"],
         *,
         is_joint: bool,
     ) -> dict[str, Scalar]:
         """Losses over the pictures of the batch that have a label map; nothing for fewer than 2."""
-        material, self_encoder = self.material, self.self_encoder
-        code, map_logits = predicted.code, predicted.map_logits
-        device = material.device.name
-        label_maps = material.pictures.take_label_maps(self._codes.sources[positions]).to(device)
-        shown = view_label_maps(label_maps, views.to(device), material.recipe.grid)
-        if material.is_partly_mapped:
+        self_encoder = self.self_encoder
+        if self.material.is_partly_mapped:
             is_mapped = (shown != VOID).flatten(1).any(dim=1)
-            shown = shown[is_mapped]
-            code = None if code is None else code[is_mapped]
-            map_logits = None if map_logits is None else map_logits[is_mapped]
-        if self_encoder is None or code is None or len(shown) < 2:
+            shown, predicted = shown[is_mapped], predicted.where(is_mapped)
+        if self_encoder is None or predicted.code is None or len(shown) < 2:
             return {}
-        if map_logits is not None:
-            return {"segmentation_loss": self_encoder.loss(map_logits, shown)}
+        if predicted.map_logits is not None:
+            return {"segmentation_loss": self_encoder.loss(predicted.map_logits, shown)}
+        losses: dict[str, Scalar] = {}
         if is_joint:
-            return self._joint_losses(self_encoder, code, shown)
-        with torch.no_grad(), material.device.autocast():
-            target = self_encoder.encode(shown)
-        return {"code_loss": code_loss(code, target)}
+            losses |= self._joint_losses(self_encoder, predicted.code, shown)
+        else:
+            with torch.no_grad(), self.material.device.autocast():
+                target = self_encoder.encode(shown)
+            losses["code_loss"] = code_loss(predicted.code, target)
+        if predicted.shares is not None:
+            true = map_shares(shown, predicted.shares.shape[1])
+            losses["shares_loss"] = shares_loss(predicted.shares, true)
+        return losses
 
     def _joint_losses(
         self,
@@ -224,7 +266,7 @@ class NetworkStage:
         self,
         positions: Int64[Tensor, " batch"],
         views: Float[Tensor, "batch 2 3"],
-        shown: Float[Tensor, "batch 3 side side"] | None,
+        shown: Float[Tensor, "shown 3 side side"] | None,
     ) -> Prediction:
         material = self.material
         with material.device.autocast():

@@ -6,12 +6,13 @@ from typing import Any, Final
 from lookalike.errors import UsageError
 
 KINDS: Final = (
-    "convolutional", "dense", "denoising", "sparse", "k-sparse", "stacked", "belief", "wake-sleep",
-    "binary",
+    "convolutional", "linear", "dense", "denoising", "sparse", "k-sparse", "stacked", "belief",
+    "wake-sleep", "binary",
 )  # fmt: skip
 
 _DENSE: Final = ("dense", "stacked")
 _BELIEF: Final = ("belief", "wake-sleep")
+_ONE_HOT: Final = ("linear", *_BELIEF)
 _LAYERED: Final = ("stacked", *_BELIEF)
 
 _READ_BY: Final[dict[str, tuple[str, ...]]] = {
@@ -60,7 +61,7 @@ def check_kind_options(options: Mapping[str, Any], defaults: Mapping[str, Any]) 
 
 
 def _check_map_input(kind: str, options: Mapping[str, Any]) -> None:
-    needs_one_hot = kind in _BELIEF or options["tied_weights"]
+    needs_one_hot = kind in _ONE_HOT or options["tied_weights"]
     if needs_one_hot and options["map_input"] == "embedding":
         reason = "tied weights" if options["tied_weights"] else f"a self-encoder of kind {kind!r}"
         raise UsageError(
@@ -72,7 +73,7 @@ def _check_map_input(kind: str, options: Mapping[str, Any]) -> None:
 def reads_one_hot(options: Mapping[str, Any]) -> bool:
     """Tell whether label maps enter the self-encoder one-hot rather than as learned vectors."""
     if options["map_input"] == "auto":
-        return options["self_encoder"] in _BELIEF or bool(options["tied_weights"])
+        return options["self_encoder"] in _ONE_HOT or bool(options["tied_weights"])
     return bool(options["map_input"] == "one-hot")
 
 

@@ -1,6 +1,6 @@
 """What is made small while learning."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -10,6 +10,8 @@ from torch.nn import functional
 from lookalike.arrays import VOID
 
 Scalar: TypeAlias = Float[Tensor, ""]
+
+_TEMPERATURE: Final = 0.1
 
 
 def label_loss(
@@ -119,6 +121,35 @@ def squared_map_loss(
     one_hot = functional.one_hot(targets, outputs.shape[1]).movedim(-1, 1).to(outputs.dtype)
     weighted = (outputs - one_hot).square().sum(dim=1) * weights.to(outputs.dtype)[targets] * known
     return weighted.sum() / known.sum().clamp(min=1)
+
+
+def neighbor_loss(found: Float[Tensor, "n n"], wanted: Float[Tensor, "n n"]) -> Scalar:
+    """Cross-entropy between the neighbors of two tables of similarities, for each row of a batch.
+
+    `−(1/n) Σ_i Σ_{j≠i} p_ij ln q_ij − H(p_i)`, with `p_i = softmax_j(wanted_ij / τ)` and `q_i` the
+    same of `found`, τ = 0.1: 0 where they differ by a constant in each row. One alone has no
+    neighbors: 0.
+
+    Args:
+        found: Similarities that are learned; the diagonal is not looked at.
+        wanted: Those that they should be.
+    """
+    if len(found) < 2:
+        return found.sum() * 0
+    own = torch.eye(len(found), dtype=torch.bool, device=found.device)
+    q, p = (
+        (table / _TEMPERATURE).masked_fill(own, -1e4).log_softmax(dim=1)
+        for table in (found, wanted)
+    )
+    return functional.kl_div(q, p, reduction="batchmean", log_target=True)
+
+
+def similar_codes_loss(
+    codes: Float[Tensor, "batch code_dim"], similarities: Float[Tensor, "batch batch"]
+) -> Scalar:
+    """`neighbor_loss` of the cosines of codes: those of label maps that agree must be near."""
+    unit = functional.normalize(codes, dim=1)
+    return neighbor_loss(unit @ unit.T, similarities)
 
 
 def value_weights(counts: Int64[Tensor, " values"], power: float = 0.5) -> Float[Tensor, " values"]:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from lookalike.errors import UsageError
 from lookalike.learning.backbones import BACKBONES, Backbone
+from lookalike.learning.cell_shares import CellShares
 from lookalike.learning.colors import LearnedPalette
 from lookalike.learning.content import (
     AveragedContent,
@@ -39,6 +41,7 @@ class Prediction:
         code: Predicted z-scored code; `None` without a code head.
         map_logits: One per label map value and cell; `None` without a segmentation head.
         feature_map: What all of these were read from.
+        shares: Share of each label map value in each cell; `None` where none are told.
     """
 
     content: Float[Tensor, "batch content_dim"]
@@ -46,12 +49,20 @@ class Prediction:
     code: Float[Tensor, "batch code_dim"] | None
     map_logits: Float[Tensor, "batch values grid grid"] | None = None
     feature_map: Float[Tensor, "batch channels side side"] | None = None
+    shares: Float[Tensor, "batch values cells cells"] | None = None
 
     def after(self, n: int) -> "Prediction":
         """Return the same without the first `n` pictures."""
-        others = (self.code, self.map_logits, self.feature_map)
-        rest = (None if part is None else part[n:] for part in others)
-        return Prediction(self.content[n:], self.label_logits[n:], *rest)
+        return self._take(slice(n, None))
+
+    def where(self, is_kept: Bool[Tensor, " batch"]) -> "Prediction":
+        """Return the same of some pictures alone."""
+        return self._take(is_kept)
+
+    def _take(self, chosen: slice | Tensor) -> "Prediction":
+        others = (self.code, self.map_logits, self.feature_map, self.shares)
+        rest = (None if part is None else part[chosen] for part in others)
+        return Prediction(self.content[chosen], self.label_logits[chosen], *rest)
 
 
 class Network(nn.Module):
@@ -117,15 +128,31 @@ class Network(nn.Module):
             normalized: What it was given; needed where `content` is read from colors too.
         """
         content = self.read_content(feature_map, normalized)
-        code = map_logits = None
-        if self.code_head is not None:
+        code = map_logits = shares = None
+        if isinstance(self.code_features, CellShares):
+            shares = self.code_features(feature_map)
+            code = self.read_shares(shares)
+        elif self.code_head is not None:
             features = self.code_features(feature_map) if self.code_features else content
             code = self.code_head(features).float()
         if self.segmentation_head is not None:
             map_logits = self.segmentation_head(feature_map)
             code = self.segmentation_head.code(map_logits)
         logits = self.label_head(content).float()
-        return Prediction(content.float(), logits, code, map_logits, feature_map)
+        return Prediction(content.float(), logits, code, map_logits, feature_map, shares)
+
+    def read_shares(
+        self, shares: Float[Tensor, "batch values cells cells"]
+    ) -> Float[Tensor, "batch code_dim"]:
+        """Return the code that belongs to shares of label map values in cells.
+
+        Raises:
+            UsageError: If this network reads its code from something else.
+        """
+        if self.code_head is None or not isinstance(self.code_features, CellShares):
+            raise UsageError("this network reads no code from shares; use shares_weight above 0")
+        code: Tensor = self.code_head(shares[:, 1:].flatten(1))
+        return code.float()
 
     def read_content(
         self,
@@ -205,8 +232,13 @@ def build_network(
                 backbone.n_channels, backbone.side, n_values, recipe.grid
             )
         return network
-    features = _code_features(backbone, recipe)
-    code_head = nn.Linear(content.dim if features is None else features.dim, recipe.code_dim)
+    n_values = (n_classes if n_targets is None else n_targets) + 1
+    features = _code_features(backbone, recipe, n_values)
+    n_inputs = content.dim if features is None else features.dim
+    code_head = nn.Linear(n_inputs, recipe.code_dim)
+    if isinstance(features, CellShares):
+        # What it reads, the self-encoder says: it is not learned.
+        code_head = nn.Linear(n_inputs, recipe.code_dim, bias=False).requires_grad_(False)
     return Network(backbone, content, label_head, features, code_head)
 
 
@@ -230,9 +262,13 @@ def _content(backbone: Backbone, recipe: Recipe) -> Content:
     return PooledContent(backbone.n_channels, dim, palette)
 
 
-def _code_features(backbone: Backbone, recipe: Recipe) -> CellFeatures | VectorFeatures | None:
+def _code_features(
+    backbone: Backbone, recipe: Recipe, n_values: int
+) -> CellFeatures | CellShares | VectorFeatures | None:
     if recipe.backbone in LAYERS:
         return None
+    if recipe.shares_weight > 0:
+        return CellShares(backbone.n_channels, n_values)
     if isinstance(backbone, ExternalEncoder) and backbone.is_vector:
         return VectorFeatures(backbone.n_channels)
     shrinks = recipe.input_size != recipe.image_size

@@ -43,7 +43,8 @@ class Recipe:
             `mobilenet-v3-large`, `mobilenet-v3-small`; the published `alexnet`, `cnn-f`, `cnn-m`,
             `cnn-s`, `nin`, `zf`; or the path of an ONNX file, an external encoder that is used as
             it is.
-        self_encoder: Kind of self-encoder: `convolutional`; `dense`, three layers and sigmoids,
+        self_encoder: Kind of self-encoder: `convolutional`; `linear`, whose code is linear in what
+            the cells hold, with a convolutional decoder; `dense`, three layers and sigmoids,
             as published; `denoising`, `sparse`, `k-sparse` and `binary`, which are convolutional;
             `stacked`, `belief` and `wake-sleep`, dense layers trained one by one at first.
         map_input: How a class enters the self-encoder: `embedding`, a learned vector, or
@@ -100,6 +101,9 @@ class Recipe:
         color_jitter: Strength of random brightness, contrast, saturation and tint.
         mapped_repeats: How often pictures with a label map are seen for each time that others
             are, where only some have one.
+        set_balance: How far small ones among joined data sets are seen more often: pictures of a
+            set that is a k-th of the largest one `k ** set_balance` times, rounded. 0: all alike;
+            1: all sets equally often.
         palette_bins: Bins of a learned color histogram that `content` is read from, beside the
             deep features; 0 for none.
         teacher_weight: Weight of what `content` is taught without labels, by a trained network
@@ -110,6 +114,14 @@ class Recipe:
         color_share: Share of color in that; without a trained network color is all of it.
         mixed_share: Share of each batch in which two pictures are laid over each other; only a
             trained network can say what these show, so labels and codes are learned from the rest.
+        tiled_share: For each picture of a batch, this many more that are tiled of four pictures
+            with label maps: many things, and small ones. Teacher and code are learned from them.
+        shares_weight: Weight of telling which share of each of 8 × 8 cells every class has. The
+            code of a `linear` self-encoder is then read from these shares as they are; when
+            learning ends they are fitted anew, by ridge regression. 0: codes are read from
+            features of the cells.
+        similar_codes_weight: Weight, while the self-encoder learns, of codes being near each other
+            where their label maps agree; 0 for none.
         half_weights: Whether exported weights are stored as float16, in half the space.
         seed: Fixes initial weights, order and augmentation.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is any.
@@ -158,11 +170,15 @@ class Recipe:
     smallest_crop: float = 0.75
     color_jitter: float = 0.3
     mapped_repeats: int = 1
+    set_balance: float = 0.0
     palette_bins: int = 0
     teacher_weight: float = 0.0
     teacher_cells_weight: float = 0.0
     color_share: float = 0.25
     mixed_share: float = 0.0
+    tiled_share: float = 0.0
+    shares_weight: float = 0.0
+    similar_codes_weight: float = 0.0
     half_weights: bool = False
     seed: int = 0
     device: str = "auto"

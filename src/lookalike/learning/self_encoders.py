@@ -11,10 +11,18 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from lookalike.errors import UsageError
 from lookalike.learning.belief import DeepBeliefNet, belief_layers
+from lookalike.learning.cell_shares import CommonScale, ShareEncoder, map_similarities
 from lookalike.learning.convolutional import convolutional_body
 from lookalike.learning.dense import dense_body
-from lookalike.learning.losses import Scalar, map_loss, sigmoid_map_loss, squared_map_loss
+from lookalike.learning.losses import (
+    Scalar,
+    map_loss,
+    sigmoid_map_loss,
+    similar_codes_loss,
+    squared_map_loss,
+)
 from lookalike.learning.recipes import Recipe
 from lookalike.learning.sparsity import Bits, KeepLargest, SparsityPenalty
 from lookalike.learning.wake_sleep import WakeSleepNet
@@ -45,7 +53,9 @@ class SelfEncoder(nn.Module):
     from collapsing and gives the noise on them a meaning. Codes that leave the self-encoder are
     z-scored once more, by mean and deviation over whole maps of the training set (`calibrate`);
     the decoder undoes that first, so calibrating never changes a reconstruction. Binary codes are
-    bits, −1 and 1, of standardized numbers; they stay as they are.
+    bits, −1 and 1, of standardized numbers; they stay as they are. Codes whose angles tell how far
+    maps agree are divided by one number instead of being z-scored; `linear` ones also while
+    training, so that an empty map has the code 0.
 
     Args:
         table: Label map value → input vector.
@@ -59,6 +69,10 @@ class SelfEncoder(nn.Module):
         net: The net whose weights encoder and decoder take over before they learn together.
 
     Attributes:
+        has_similar_codes: Whether the angles between codes are learned to say how far label maps
+            agree. False until set.
+        keeps_angles: Whether calibrating leaves angles as they are: all dimensions are divided by
+            the same number, and none is shifted. False until set.
         weights: Weight of each label map value in the loss; 1 until set.
         mean: Mean of standardized codes over whole training maps; 0 until calibrated.
         deviation: Their standard deviation; 1 until calibrated.
@@ -83,6 +97,7 @@ class SelfEncoder(nn.Module):
         net: DeepBeliefNet | WakeSleepNet | None = None,
     ) -> None:
         super().__init__()
+        self.keeps_angles = self.has_similar_codes = False
         self.table = table
         self.encoder = encoder
         self.standardize: nn.Module = nn.BatchNorm1d(code_dim, affine=False)
@@ -168,13 +183,17 @@ class SelfEncoder(nn.Module):
             label_maps: What is to be reconstructed.
 
         Returns:
-            Codes without noise; `map_loss` and, where there is a penalty, `sparsity_loss`.
+            Codes without noise; `map_loss`; `sparsity_loss` where there is a penalty, and
+            `similar_codes_loss` where it is learned.
         """
         raw = self.raw_codes(shown)
         code = self._code(raw)
         losses = {"map_loss": self.loss(self.decode(self._noisy(code)), label_maps)}
         if self.penalty is not None:
             losses["sparsity_loss"] = self.penalty(raw)
+        if self.has_similar_codes:
+            similarities = map_similarities(label_maps, len(self.weights))
+            losses["similar_codes_loss"] = similar_codes_loss(code, similarities)
         return code, losses
 
     def loss(
@@ -185,6 +204,19 @@ class SelfEncoder(nn.Module):
         """Return the reconstruction loss that belongs to the decoder's outputs."""
         return _LOSSES[self.outputs](logits, label_maps, self.weights)
 
+    def weights_of_shares(self) -> Float[Tensor, "code_dim shares"]:
+        """Return the linear map from shares of classes in cells to the code that `encode` gives.
+
+        Raises:
+            UsageError: If codes are not linear in shares.
+        """
+        if not isinstance(self.encoder, ShareEncoder) or self.mean.any():
+            raise UsageError(
+                "codes of this self-encoder are not linear in shares; use the kind 'linear'"
+            )
+        scale = self.standardize.factor if isinstance(self.standardize, CommonScale) else 1.0
+        return self.encoder.linear.weight * scale / self.deviation[:, None]
+
     @torch.no_grad()
     def calibrate(
         self, codes: Float[Tensor, "items code_dim"]
@@ -194,12 +226,16 @@ class SelfEncoder(nn.Module):
         Returns:
             The mean and deviation that `codes` had: a code from before becomes
             `(code − mean) / deviation`. Dimensions that hardly change keep a deviation of 1;
-            bits, which stay as they are, have 0 and 1.
+            bits, which stay as they are, have 0 and 1. Where angles are kept the mean is 0 and the
+            deviation of all dimensions their root mean square.
         """
         if self.is_binary:
             return torch.zeros_like(self.mean), torch.ones_like(self.deviation)
         mean = codes.double().mean(dim=0)
         deviation = codes.double().std(dim=0, correction=0)
+        if self.keeps_angles:
+            mean = torch.zeros_like(mean)
+            deviation = codes.double().square().mean().sqrt().expand_as(deviation)
         is_alive = deviation.float() * self._raw_deviation() > _LEAST_DEVIATION
         deviation = torch.where(is_alive, deviation, 1.0)
         self.mean.add_(self.deviation * mean)
@@ -217,7 +253,10 @@ class SelfEncoder(nn.Module):
 def build_self_encoder(n_classes: int, recipe: Recipe) -> SelfEncoder:
     """Build the self-encoder a recipe asks for, with weights from the current random state."""
     table = input_table(n_classes, has_one_hot=recipe.has_one_hot_maps)
-    return _BUILDERS[recipe.self_encoder](table, n_classes + 1, recipe)
+    self_encoder = _BUILDERS[recipe.self_encoder](table, n_classes + 1, recipe)
+    self_encoder.has_similar_codes = recipe.similar_codes_weight > 0
+    self_encoder.keeps_angles = self_encoder.has_similar_codes or recipe.self_encoder == "linear"
+    return self_encoder
 
 
 def input_table(n_classes: int, *, has_one_hot: bool) -> nn.Embedding:
@@ -233,6 +272,15 @@ def input_table(n_classes: int, *, has_one_hot: bool) -> nn.Embedding:
 def _convolutional(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
     body = convolutional_body(table.embedding_dim, n_values, recipe)
     return SelfEncoder(table, *body, code_dim=recipe.code_dim, noise=recipe.code_noise)
+
+
+def _linear(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
+    """A code that is linear in what the cells hold, and a convolutional decoder."""
+    _, decoder = convolutional_body(table.embedding_dim, n_values, recipe)
+    encoder = ShareEncoder(n_values, recipe.code_dim)
+    linear = SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, noise=recipe.code_noise)
+    linear.standardize = CommonScale()
+    return linear
 
 
 def _sparse(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
@@ -326,6 +374,7 @@ def _widths(recipe: Recipe) -> list[int]:
 
 _BUILDERS: Final[dict[str, Callable[[nn.Embedding, int, Recipe], SelfEncoder]]] = {
     "convolutional": _convolutional,
+    "linear": _linear,
     "dense": _dense,
     "denoising": _convolutional,
     "sparse": _sparse,

@@ -14,6 +14,7 @@ from lookalike.learning.losses import Scalar, value_weights
 from lookalike.learning.pictures import Pictures, blocks
 from lookalike.learning.self_encoders import SelfEncoder
 from lookalike.learning.stages import Averages, Material, Steps, make_optimizer, whole_views
+from lookalike.learning.tiles import draw_tiles
 from lookalike.progress import Task
 
 
@@ -45,7 +46,7 @@ class SelfEncoderStage:
         first = epoch * self.material.steps_per_epoch
         for step, positions in enumerate(self.material.batches(generator), start=first):
             losses = self._losses(random_label_maps(self.material, positions, generator), generator)
-            self._steps.take(torch.stack(list(losses.values())).sum(), step)
+            self._steps.take(self._total(losses), step)
             averages.add(losses, len(positions))
         return averages.means()
 
@@ -69,13 +70,21 @@ class SelfEncoderStage:
             _, losses = self.self_encoder.losses(given, shown)
         return losses
 
+    def _total(self, losses: dict[str, Scalar]) -> Scalar:
+        weights = {"similar_codes_loss": self.material.recipe.similar_codes_weight}
+        return torch.stack([loss * weights.get(name, 1.0) for name, loss in losses.items()]).sum()
+
 
 def random_label_maps(
     material: Material, positions: Int64[Tensor, " batch"], generator: Generator
-) -> UInt8[Tensor, "batch grid grid"]:
-    """Return random views of label maps, on the device."""
+) -> UInt8[Tensor, "shown grid grid"]:
+    """Return random views of label maps, on the device, and those of the scenes tiled of others."""
     views = random_views(len(positions), material.recipe.smallest_crop, generator)
-    return _view(material, positions, views)
+    shown = _view(material, positions, views)
+    if material.recipe.tiled_share == 0:
+        return shown
+    tiles = draw_tiles(material, len(positions), generator)
+    return torch.cat([shown, tiles.label_maps(material)])
 
 
 def over_training_maps(

@@ -96,19 +96,34 @@ class Material:
         )
 
     def repeated(self) -> "Material":
-        """Return the same, but pictures with a label map as often as the recipe says."""
-        if not self.is_partly_mapped:
-            return self
-        again = self.mapped.repeat(self.recipe.mapped_repeats - 1)
-        return replace(self, positions=torch.cat([self.positions, again]))
+        """Return the same, but small sets and pictures with a label map as often as wanted."""
+        again = self._balanced()
+        if self.is_partly_mapped:
+            again.append(self.mapped.repeat(self.recipe.mapped_repeats - 1))
+        return replace(self, positions=torch.cat([self.positions, *again]))
+
+    def _balanced(self) -> list[Int64[Tensor, " again"]]:
+        """Return what has to be added for each of the joined sets: `(largest / n) ** balance`."""
+        source = self.pictures.source
+        counts = source.bincount()
+        times = (counts.max() / counts.clamp(min=1)) ** self.recipe.set_balance
+        return [
+            (source == number).nonzero().flatten().repeat(round(float(wanted)) - 1)
+            for number, wanted in enumerate(times)
+        ]
+
+    def mapped_positions(self) -> Int64[Tensor, " learned_with_map"]:
+        """Return the positions of one pass that have a label map."""
+        return self.positions[torch.isin(self.positions, self.mapped)]
 
     def of_maps(self) -> "Material":
         """Return the pictures with a label map alone, at least one.
 
         Where these are few, a pass goes over them several times.
         """
-        n_passes = max(1, len(self.positions) // len(self.mapped))
-        return replace(self, positions=self.mapped.repeat(n_passes))
+        mapped = self.mapped_positions()
+        n_passes = max(1, len(self.positions) // len(mapped))
+        return replace(self, positions=mapped.repeat(n_passes))
 
     def batches(self, generator: Generator) -> Iterator[Int64[Tensor, " batch"]]:
         """Give positions in random order; what fills no batch waits for the next epoch."""

@@ -20,7 +20,6 @@ near what the teacher sees there before its last pooling,
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -30,9 +29,7 @@ from torch.nn import functional
 from lookalike.learning.colors import N_BINS, color_histogram
 from lookalike.learning.devices import Device
 from lookalike.learning.foreign import ForeignNetwork, checksum, fit_images, open_network
-from lookalike.learning.losses import Scalar
-
-_TEMPERATURE: Final = 0.1
+from lookalike.learning.losses import Scalar, neighbor_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +156,8 @@ class Teacher(nn.Module):
 def similarity_loss(
     content: Float[Tensor, "batch content_dim"], target: Float[Tensor, "batch target_dim"]
 ) -> Scalar:
-    """Cross-entropy between the neighbors in `target` and in `content`, both of unit rows.
-
-    `−(1/n) Σ_i Σ_{j≠i} p_ij ln q_ij − H(p_i)`, with `p_i = softmax_j(t_i·t_j/τ)` and `q_i` the same
-    of `content`: 0 where all similarities agree. A batch of one picture has no neighbors: 0.
-    """
-    if len(content) < 2:
-        return content.sum() * 0
-    own = torch.eye(len(content), dtype=torch.bool, device=content.device)
-    wanted = (target @ target.T / _TEMPERATURE).masked_fill(own, -1e4).log_softmax(dim=1)
-    found = (content @ content.T / _TEMPERATURE).masked_fill(own, -1e4).log_softmax(dim=1)
-    return functional.kl_div(found, wanted, reduction="batchmean", log_target=True)
+    """`neighbor_loss` of the cosines in `content` against those in `target`, both of unit rows."""
+    return neighbor_loss(content @ content.T, target @ target.T)
 
 
 def open_teacher(
