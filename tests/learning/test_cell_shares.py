@@ -7,9 +7,11 @@ import pytest
 import torch
 from toy_pictures import boxes
 
-from lookalike.arrays import VOID
+from lookalike.arrays import VOID, normalize
+from lookalike.datasets.label_maps import shrink_label_maps
 from lookalike.errors import UsageError
 from lookalike.features.model import Model
+from lookalike.images.decoding import decode
 from lookalike.learning.cell_shares import (
     CellShares,
     CommonScale,
@@ -164,6 +166,20 @@ def test_a_model_that_reads_shares_is_learned_and_opens(learned):
     model = Model.open(learned, threads=1)
     encoded = model.encode(np.zeros((1, 32, 32, 3), np.uint8))
     assert encoded.layout.shape == (1, 8)
+
+
+def test_the_code_of_a_picture_is_nearest_that_of_its_own_map(learned):
+    model = Model.open(learned, threads=1)
+    toys = boxes(24)
+    pixels = np.stack([decode(toys[i].read_bytes(), (32, 32)).pixels for i in range(24)])
+    maps = np.concatenate(
+        [shrink_label_maps(toys[i].read_label_map()[None], 16) for i in range(24)]
+    )
+    seen, true = normalize(model.encode(pixels).layout), normalize(model.encode_label_maps(maps))
+    cosines = seen @ true.T
+    others = (cosines.sum(axis=1) - cosines.diagonal()) / 23
+    assert (cosines.diagonal() > others).mean() > 0.8
+    assert not model.encode_label_maps(np.zeros((1, 16, 16), np.uint8)).any()
 
 
 @pytest.mark.parametrize(
