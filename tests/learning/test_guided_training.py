@@ -34,7 +34,10 @@ TINY = Recipe(
     device="cpu",
     precision="float32",
 )
-TAUGHT = replace(TINY, teacher_cells_weight=1.0, mixed_share=0.25)
+TAUGHT = replace(
+    TINY, teacher_cells_weight=1.0, mixed_share=0.25, tiled_share=0.25, set_balance=0.5,
+    self_encoder="linear", shares_weight=1.0, similar_codes_weight=1.0,
+)  # fmt: skip
 
 
 class Listed(ToyDataset):
@@ -93,7 +96,7 @@ def test_a_guided_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, guides,
     assert card.training_data["segmenter"].endswith(" for plain")
     assert card.measured["rounding_min_cosine"] > 0.999
     header = (folder / "history.csv").read_text().splitlines()[0].split(",")
-    losses = ("label", "code", "teacher", "similarity", "cells")
+    losses = ("label", "code", "teacher", "similarity", "cells", "shares", "similar_codes")
     assert {f"{name}_loss" for name in losses} <= set(header)
     out = tmp_path / "killed"
     kill_at("learning.epoch:2", lambda: learn(pictures(), out, TAUGHT, guides=guides))

@@ -60,3 +60,9 @@ def test_the_smallest_cosine_is_that_of_the_worst_row():
     a = np.array([[1.0, 0.0], [1.0, 0.0]])
     b = np.array([[2.0, 0.0], [1.0, 1.0]])
     assert smallest_cosine(a, b) == pytest.approx(2**-0.5)
+
+
+def test_rows_of_zeros_agree_with_each_other_alone():
+    zero, other = np.zeros((1, 2), np.float32), np.array([[0.0, 3.0]], np.float32)
+    assert smallest_cosine(zero, zero + 1e-8) == 1
+    assert smallest_cosine(zero, other) == 0

@@ -67,9 +67,14 @@ def test_only_pictures_with_a_label_map_make_scenes(material, generator):
     assert not (tiles.label_maps(chosen) == VOID).any()
 
 
-def test_scenes_need_label_maps(tmp_path):
-    with pytest.raises(DatasetError, match="none of the pictures has a label map"):
-        learn(single_boxes(12), tmp_path / "a", TILED)
+@pytest.mark.parametrize("name", ["tiled_share", "similar_codes_weight", "shares_weight"])
+def test_what_is_learned_from_label_maps_needs_some(tmp_path, name):
+    recipe = replace(TILED, self_encoder="linear", **{"tiled_share": 0.0, name: 0.5})
+    with pytest.raises(DatasetError, match=f"{name} is 0.5, but fewer than two pictures have"):
+        learn(single_boxes(12), tmp_path / "a", recipe)
+
+
+def test_an_external_encoder_sees_no_scenes():
     with pytest.raises(UsageError, match="has seen every picture by itself"):
         replace(TILED, backbone="a.onnx")
 

@@ -19,6 +19,7 @@ from lookalike.learning.losses import Scalar
 
 SIDE: Final = 8
 """Cells in a row."""
+_EPSILON: Final = 1e-8
 _HIDDEN: Final = 128
 """Channels between the feature map and the classes of a cell while the network learns."""
 
@@ -123,9 +124,6 @@ class CommonScale(nn.Module):
     def factor(self) -> Float[Tensor, ""]:
         """What numbers are multiplied with when not training."""
         return (self.square + _EPSILON).rsqrt()
-
-
-_EPSILON: Final = 1e-8
 
 
 def map_shares(

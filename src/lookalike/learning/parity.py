@@ -15,6 +15,8 @@ from lookalike.errors import ModelError
 
 _TOLERANCE: Final = 1e-3
 """Largest difference of one value; values are of the order of 1."""
+_ZERO: Final = 1e-6
+"""A row shorter than this is zero but for rounding."""
 _JUMPS: Final = 0.01
 """Share of values that may differ where rounding can carry a value over a threshold: bits."""
 
@@ -69,10 +71,14 @@ def run_file(path: Path, input_name: str, example: Tensor) -> list[ndarray]:
 
 
 def smallest_cosine(a: Float[ndarray, "..."], b: Float[ndarray, "..."]) -> float:
-    """Return the smallest cosine between rows of two arrays, further axes flattened."""
+    """Return the smallest cosine between rows of two arrays, further axes flattened.
+
+    Two rows of zeros, as the `linear` code of an empty map is, have no direction: they count as 1.
+    """
     rows_a, rows_b = a.reshape(len(a), -1).astype(float), b.reshape(len(b), -1).astype(float)
-    lengths = np.linalg.norm(rows_a, axis=1) * np.linalg.norm(rows_b, axis=1)
-    return float(((rows_a * rows_b).sum(axis=1) / np.maximum(lengths, 1e-12)).min())
+    lengths = np.stack([np.linalg.norm(rows, axis=1) for rows in (rows_a, rows_b)])
+    cosines = (rows_a * rows_b).sum(axis=1) / np.maximum(lengths.prod(axis=0), 1e-12)
+    return float(np.where((lengths < _ZERO).all(axis=0), 1.0, cosines).min())
 
 
 def overlook_jumps(

@@ -242,6 +242,7 @@ def _build(
         )
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not has_code:
+        _refuse_without_maps(recipe)
         return network, None
     if recipe.learns_self_encoder:
         with seeded(derive_seed(recipe.seed, "self-encoder")):
@@ -253,6 +254,16 @@ def _build(
             network.rescale_code(self_encoder.mean.to(device), self_encoder.deviation.to(device))
     weigh_values(self_encoder, material.pictures, n_targets)
     return network, self_encoder.to(device)
+
+
+def _refuse_without_maps(recipe: Recipe) -> None:
+    for name in ("tiled_share", "shares_weight", "similar_codes_weight"):
+        value = getattr(recipe, name)
+        if value > 0:
+            raise DatasetError(
+                f"{name} is {value:g}, but fewer than two pictures have a label map; use 0 or a "
+                "data set that has some"
+            )
 
 
 def _stages(

@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float, Int64, Num, UInt8
 from torch import Generator, Tensor
 
-from lookalike.errors import DatasetError
 from lookalike.learning.augmentation import random_views, shrink_images, view_label_maps
 from lookalike.learning.stages import Material, view_images
 
@@ -51,19 +50,11 @@ class Tiles:
 def draw_tiles(material: Material, n_pictures: int, generator: Generator) -> Tiles:
     """Draw the scenes that go with a batch: its size times the recipe's `tiled_share`.
 
-    Pictures with a label map are drawn as often as a pass shows them.
-
-    Raises:
-        DatasetError: If scenes are wanted and no picture has a label map.
+    Pictures with a label map are drawn as often as a pass shows them; there has to be one.
     """
     n = 4 * int(material.recipe.tiled_share * n_pictures)
     mapped = material.mapped_positions()
-    if n and not len(mapped):
-        raise DatasetError(
-            f"tiled_share is {material.recipe.tiled_share:g}, but none of the pictures has a label "
-            "map; use 0 or a data set that has some"
-        )
-    drawn = torch.randint(max(1, len(mapped)), (n,), generator=generator)
+    drawn = torch.randint(len(mapped), (n,), generator=generator)
     return Tiles(mapped[drawn], random_views(n, material.recipe.smallest_crop, generator))
 
 
