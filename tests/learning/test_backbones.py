@@ -66,6 +66,7 @@ def test_published_networks_have_the_published_number_of_parameters(name, n_para
         ("resnet50", (2048, 1000), 25_557_032),
         ("mobilenet-v3-large", (960, 1280, 1000), 5_483_032),
         ("mobilenet-v3-small", (576, 1024, 1000), 2_542_856),
+        ("separable", (1024, 1000), 4_231_976),
     ],
 )
 def test_modern_networks_have_the_published_number_of_parameters(name, widths, n_parameters):

@@ -111,13 +111,16 @@ def learn(
     ] = 1.0,
     code_dim: Annotated[int, option("--code-dim", help="Length of the layout code.")] = 128,
     pretraining: Annotated[
-        Literal["layerwise", "contrastive"] | None,
+        Literal["layerwise", "contrastive", "hints"] | None,
         option("--pretraining", help="Prepare the network without labels.", show_default="none"),
     ] = None,
     pretraining_epochs: Annotated[
         int | None,
         option("--pretraining-epochs", show_default="by size", help="Passes without labels."),
     ] = None,
+    is_trunk_frozen: Annotated[
+        bool, option("--frozen-trunk", help="Only heads learn codes; after hints, labels too.")
+    ] = False,
     label_share: Annotated[
         float, option("--label-share", help="Share of pictures whose labels are used.")
     ] = 1.0,

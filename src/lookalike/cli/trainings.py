@@ -21,7 +21,7 @@ RECIPE_OPTIONS: Final = (
     "tied_weights", "reconstruction_loss", "corruption", "sparsity_target",
     "sparsity_weight", "active_units", "hidden_layers", "hidden_dim", "layer_epochs",
     "gibbs_steps", "persistent_chains", "sleep_phase", "code_weight", "pretraining",
-    "pretraining_epochs", "label_share", "epochs", "self_encoder_epochs",
+    "pretraining_epochs", "is_trunk_frozen", "label_share", "epochs", "self_encoder_epochs",
     "batch_size", "learning_rate", "teacher_weight", "teacher_cells_weight", "mixed_share",
     "tiled_share", "shares_weight", "similar_codes_weight", "set_balance",
     "color_share", "palette_bins", "mapped_repeats", "half_weights", "seed", "device",

@@ -12,6 +12,7 @@ from torch.nn import functional
 from lookalike.learning.mobile import mobilenet_large, mobilenet_small
 from lookalike.learning.published_networks import LAYERS, plain_backbone
 from lookalike.learning.residual_networks import resnet18, resnet50
+from lookalike.learning.separable import separable
 
 _SMALLEST_SIDE: Final = 6
 """Feature maps keep at least this side, or positions would be lost before the code head."""
@@ -124,6 +125,7 @@ BACKBONES: Final[dict[str, Callable[[int], Backbone]]] = {
     "resnet50": resnet50,
     "mobilenet-v3-large": mobilenet_large,
     "mobilenet-v3-small": mobilenet_small,
+    "separable": separable,
     **{name: partial(plain_backbone, name) for name in LAYERS},
 }
 """Name in a recipe → what builds it for a side of the input in pixels."""

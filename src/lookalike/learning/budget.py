@@ -111,8 +111,8 @@ def fitted(
 ) -> Plan:
     """Plan a training that takes at most `minutes`: fewer passes than the recipe's if need be.
 
-    A trial on a few hundred of the pictures measures a pass of each part. Network and self-encoder
-    are shortened alike. More passes than the recipe's there never are: they would not help.
+    A trial on a few hundred of the pictures measures a pass of each part. All parts are shortened
+    alike. More passes than the recipe's there never are: they would not help.
 
     Args:
         dataset: What is to be learned from.
@@ -134,8 +134,12 @@ def fitted(
     most = recipe.epochs_for(n)
     for epochs in range(most, 0, -1):
         share = epochs / most
-        maps = max(1, round(share * recipe.self_encoder_epochs_for(n)))
-        changed = replace(recipe, epochs=epochs, self_encoder_epochs=maps)
+        changed = replace(
+            recipe,
+            epochs=epochs,
+            self_encoder_epochs=max(1, round(share * recipe.self_encoder_epochs_for(n))),
+            pretraining_epochs=_prepared(recipe, share, n),
+        )
         plan = Plan(changed, trial.passes(changed, n), trial.seconds(n), overhead)
         needed = trial.total + _MARGIN * (plan.expected_seconds or 0.0)
         if needed <= 60 * minutes:
@@ -145,6 +149,13 @@ def fitted(
         f"{minutes:g} minutes are too few for {len(dataset)} pictures with this recipe; "
         f"give about {least}, choose smaller pictures, or fewer"
     )
+
+
+def _prepared(recipe: Recipe, share: float, n: int) -> int | None:
+    """Return the passes of pre-training, if there is any, where that share of all is done."""
+    if recipe.pretraining is None:
+        return None
+    return max(1, round(share * recipe.pretraining_epochs_for(n)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +189,10 @@ class _Trial:
                 counts[part] = recipe.epochs_for(n)
             elif part == "self-encoder":
                 counts[part] = recipe.self_encoder_epochs_for(n)
-            else:
-                counts[part] = counts.get(part, 0) + recipe.pretraining_epochs_for(n)
+        prepared = sum(part_of(stage) == "pretraining" for stage in self.passed)
+        if prepared:
+            # They are divided among the stages, of which each has one at least.
+            counts["pretraining"] = max(prepared, recipe.pretraining_epochs_for(n))
         return counts
 
     def seconds(self, n: int) -> dict[str, float]:

@@ -9,7 +9,7 @@ from lookalike.learning.kinds import KINDS, check_kind_options
 from lookalike.model_folder import CARD
 
 _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
-    "pretraining": (None, "layerwise", "contrastive"),
+    "pretraining": (None, "layerwise", "contrastive", "hints"),
     "self_encoder": KINDS,
     "map_input": ("auto", "embedding", "one-hot"),
     "reconstruction_loss": ("cross-entropy", "squared"),
@@ -21,6 +21,7 @@ _CHOICES: Final[dict[str, tuple[str | None, ...]]] = {
 }
 _POOLED: Final = (
     "residual", "residual-wide", "resnet18", "resnet50", "mobilenet-v3-large", "mobilenet-v3-small",
+    "separable",
 )  # fmt: skip
 """Backbones whose `content` is pooled from a feature map, and from colors where that is wanted."""
 _BACKBONES: Final = (*_POOLED, "alexnet", "cnn-f", "cnn-m", "cnn-s", "nin", "zf")
@@ -149,7 +150,7 @@ def _check_pretraining(options: Mapping[str, Any]) -> None:
     if pretraining is None and n_epochs is not None:
         raise UsageError(
             f"pretraining_epochs is {n_epochs}, but there is no pretraining; "
-            "choose layerwise or contrastive, or leave the epochs out"
+            "choose layerwise, contrastive or hints, or leave the epochs out"
         )
 
 

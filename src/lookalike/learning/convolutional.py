@@ -27,9 +27,7 @@ def convolutional_body(
         n_values: Logits of each cell.
         recipe: Grid and length of the code.
     """
-    side, n_halvings = recipe.grid // 2, 1
-    while side > _LARGEST_SIDE:
-        side, n_halvings = side // 2, n_halvings + 1
+    side, n_halvings = _halve_sides(recipe.grid, _LARGEST_SIDE)
     down = [_halve(input_dim, _WIDTH)]
     down += [_halve(_WIDTH, _WIDTH) for _ in range(n_halvings - 1)]
     encoder = nn.Sequential(
@@ -38,7 +36,21 @@ def convolutional_body(
         nn.Flatten(),
         nn.Linear(_CODE_CHANNELS * side**2, recipe.code_dim),
     )
-    decoder = nn.Sequential(
+    return encoder, convolutional_decoder(n_values, recipe)
+
+
+def convolutional_decoder(
+    n_values: int, recipe: Recipe, largest_side: int = _LARGEST_SIDE
+) -> nn.Module:
+    """Return a decoder alone.
+
+    Args:
+        n_values: Logits of each cell.
+        recipe: Grid and length of the code.
+        largest_side: Of the first feature map, which has half the grid or less.
+    """
+    side, n_halvings = _halve_sides(recipe.grid, largest_side)
+    return nn.Sequential(
         nn.Linear(recipe.code_dim, _CODE_CHANNELS * side**2),
         nn.Unflatten(1, (_CODE_CHANNELS, side, side)),
         nn.BatchNorm2d(_CODE_CHANNELS),
@@ -50,7 +62,14 @@ def convolutional_body(
         nn.Conv2d(_WIDTH, 4 * n_values, 3, 1, 1),
         nn.PixelShuffle(2),
     )
-    return encoder, decoder
+
+
+def _halve_sides(grid: int, largest_side: int) -> tuple[int, int]:
+    """Return the side of the smallest feature map, and how often the grid is halved to it."""
+    side, n_halvings = grid // 2, 1
+    while side > largest_side:
+        side, n_halvings = side // 2, n_halvings + 1
+    return side, n_halvings
 
 
 def _halve(n_in: int, n_out: int) -> nn.Module:

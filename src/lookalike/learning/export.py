@@ -195,6 +195,8 @@ def write_onnx(
         # The exporter through TorchScript is marked as old, but for these plain graphs it is
         # twenty times faster than its successor and folds normalization into convolutions.
         warnings.simplefilter("ignore", DeprecationWarning)
+        # How wide a border is, ONNX Runtime folds when it opens the file.
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             module,
             (example[:2],),

@@ -50,6 +50,8 @@ FIGURES: Final = {
 _STAGES: Final = {
     "layers": ("layers", "#f2f2f3"),
     "contrastive": ("contrastive", "#f2f2f3"),
+    "hints apart": ("hints apart", "#f2f2f3"),
+    "hints in a row": ("hints in a row", "#ececef"),
     "map layers": ("map layers", "#f3f1ec"),
     "wake-sleep": ("wake–sleep", "#f1f3ea"),
     "self-encoder": ("self-encoder", "#fdf6e8"),

@@ -141,7 +141,7 @@ def prepare(
     held_out = HeldOut(measured, n_targets_of(dataset), dataset.is_single_label, device)
     network, self_encoder = _build(dataset, material, encoder)
     teacher = _open_teacher(guides, network, all_material)
-    pretraining, stages = pretraining_stages(network, all_material)
+    pretraining, stages = pretraining_stages(network, all_material, guides.teacher)
     return Prepared(
         all_material=all_material,
         material=material,
@@ -184,8 +184,12 @@ def describe_guides(guides: Guides) -> dict[str, str]:
 
 
 def _check_guides(guides: Guides, recipe: Recipe) -> None:
-    if guides.teacher is not None and recipe.teacher_weight == 0:
-        raise UsageError("a teacher was given, but teacher_weight is 0; give a weight above 0")
+    gives_hints = recipe.pretraining == "hints"
+    if guides.teacher is not None and recipe.teacher_weight == 0 and not gives_hints:
+        raise UsageError(
+            "a teacher was given, but teacher_weight is 0; give a weight above 0, or pre-train "
+            "by hints"
+        )
     if guides.teacher is None and recipe.teacher_cells_weight > 0:
         raise UsageError(
             f"teacher_cells_weight is {recipe.teacher_cells_weight}, but there is no network that "
@@ -282,7 +286,7 @@ def _stages(
         map_epochs = recipe.self_encoder_epochs_for(len(maps.positions))
         stages += layer_stages(self_encoder, maps, held_out)
         stages.append(SelfEncoderStage(self_encoder, maps, held_out, map_epochs))
-    if is_frozen:
+    if is_frozen and recipe.pretraining != "hints":
         stages.append(
             NetworkStage(network, None, material, held_out, epochs, teacher, name="trunk")
         )

@@ -1,5 +1,7 @@
 """What comes before labels: the stages of pre-training, and what only they need."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Int64
@@ -7,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from lookalike.learning.contrastive import Contrast, build_projection
 from lookalike.learning.devices import derive_seed, seeded
+from lookalike.learning.hints import BATCH_SIZE, LEARNING_RATE, Hints, open_hints
 from lookalike.learning.layerwise import Layer, build_decoders
 from lookalike.learning.losses import Scalar
 from lookalike.learning.network import Network
@@ -64,6 +67,10 @@ class PretrainingStage:
         self.objective.network.eval()
         for module in self.objective.trained:
             module.train()
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                # A stage yet to come may have frozen it already.
+                parameter.requires_grad_(True)
         averages = Averages(task)
         first = epoch * self.material.steps_per_epoch
         for step, positions in enumerate(self.material.batches(generator), start=first):
@@ -81,13 +88,14 @@ class PretrainingStage:
 
 
 def pretraining_stages(
-    network: Network, material: Material
+    network: Network, material: Material, teacher: Path | None = None
 ) -> tuple[nn.Module | None, list[Stage]]:
     """Return the stages that a recipe asks for, and the module that is trained beside the network.
 
     Args:
         network: What is pre-trained.
         material: All training pictures, whether or not their labels may be used.
+        teacher: The trained network that gives hints.
 
     Returns:
         Decoders or projection, `None` without pre-training; and the stages, possibly none. Their
@@ -105,7 +113,36 @@ def pretraining_stages(
             objective = Contrast(network, projection)
             stage = PretrainingStage("contrastive", title, objective, material, n_epochs)
             return projection, [stage]
+    if recipe.pretraining == "hints":
+        return None, _hint_stages(network, teacher, material, n_epochs)
     return None, []
+
+
+def _hint_stages(
+    network: Network, path: Path | None, material: Material, n_epochs: int
+) -> list[Stage]:
+    """Return the stage in which layers learn apart, and that in which they stand in a row."""
+    teacher = open_hints(path, network, material)
+    size = min(BATCH_SIZE, material.recipe.batch_size)
+    recipe = replace(material.recipe, batch_size=size, learning_rate=LEARNING_RATE)
+    shown = replace(material, recipe=recipe).repeated()
+    first = max(1, n_epochs // 2)
+    return [
+        PretrainingStage(
+            "hints apart",
+            "Learning layers from a trained network, each apart",
+            Hints(network, teacher, is_in_a_row=False),
+            shown,
+            first,
+        ),
+        PretrainingStage(
+            "hints in a row",
+            "Learning layers from a trained network, in a row",
+            Hints(network, teacher, is_in_a_row=True),
+            shown,
+            max(1, n_epochs - first),
+        ),
+    ]
 
 
 def _layer_stages(

@@ -40,9 +40,9 @@ class Recipe:
             1024 in `nin`.
         backbone: Kind of network between the pixels and the heads: `residual`; `residual-wide`
             with 2.9 instead of 1.9 million parameters at 128 pixels; `resnet18`, `resnet50`,
-            `mobilenet-v3-large`, `mobilenet-v3-small`; the published `alexnet`, `cnn-f`, `cnn-m`,
-            `cnn-s`, `nin`, `zf`; or the path of an ONNX file, an external encoder that is used as
-            it is.
+            `mobilenet-v3-large`, `mobilenet-v3-small`; `separable`, which is MobileNetV1; the
+            published `alexnet`, `cnn-f`, `cnn-m`, `cnn-s`, `nin`, `zf`; or the path of an ONNX
+            file, an external encoder that is used as it is.
         self_encoder: Kind of self-encoder: `convolutional`; `linear`, whose code is linear in what
             the cells hold, with a convolutional decoder; `dense`, three layers and sigmoids,
             as published; `denoising`, `sparse`, `k-sparse` and `binary`, which are convolutional;
@@ -74,9 +74,11 @@ class Recipe:
             `noise` gives it random numbers.
         pretraining: How the network is prepared without labels: `layerwise`, each layer as a
             denoising autoencoder of the one below; `contrastive`, two views of a picture alike
-            and those of others apart; `None` leaves it out.
-        pretraining_epochs: Passes of that over all training pictures, divided among the layers;
-            `None` chooses by their number.
+            and those of others apart; `hints`, each layer learns what the teacher's layer of the
+            same shape gives, in steps of at most 64 pictures and with a learning rate of 0.01;
+            `None` leaves it out.
+        pretraining_epochs: Passes of that over all training pictures, divided among the layers,
+            or between learning from hints apart and in a row; `None` chooses by their number.
         label_share: Share of the training pictures whose labels and label maps are used, drawn by
             the seed; pre-training sees all pictures.
         code_target: For experiments: `pooled-masks` regresses the label map averaged over 8 × 8
@@ -85,8 +87,9 @@ class Recipe:
         segmentation_weight: For experiments: weight of an auxiliary head that predicts the label
             map itself, in place of the code; its probabilities, averaged over 8 × 8 cells, are
             the `layout`.
-        is_trunk_frozen: For experiments: the backbone learns from labels alone, for `epochs`, and
-            is then frozen; labels and codes are learned on it by the heads for as long again.
+        is_trunk_frozen: The backbone learns from labels alone, for `epochs`, and is then frozen;
+            labels and codes are learned on it by the heads for as long again. What it has learned
+            from `hints` it keeps, and learns nothing from labels.
         epochs: Passes of the network over the training pictures, joint fine-tuning included;
             `None` chooses by the size of the data set.
         self_encoder_epochs: Passes of the self-encoder over the label maps alone; `None` chooses.

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from lookalike.errors import UsageError
 from lookalike.learning.belief import DeepBeliefNet, belief_layers
-from lookalike.learning.cell_shares import CommonScale, ShareEncoder, map_similarities
-from lookalike.learning.convolutional import convolutional_body
+from lookalike.learning.cell_shares import SIDE, CommonScale, ShareEncoder, map_similarities
+from lookalike.learning.convolutional import convolutional_body, convolutional_decoder
 from lookalike.learning.dense import dense_body
 from lookalike.learning.losses import (
     Scalar,
@@ -276,7 +276,8 @@ def _convolutional(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEn
 
 def _linear(table: nn.Embedding, n_values: int, recipe: Recipe) -> SelfEncoder:
     """A code that is linear in what the cells hold, and a convolutional decoder."""
-    _, decoder = convolutional_body(table.embedding_dim, n_values, recipe)
+    # Its code knows no more places than there are cells.
+    decoder = convolutional_decoder(n_values, recipe, largest_side=SIDE)
     encoder = ShareEncoder(n_values, recipe.code_dim)
     linear = SelfEncoder(table, encoder, decoder, code_dim=recipe.code_dim, noise=recipe.code_noise)
     linear.standardize = CommonScale()

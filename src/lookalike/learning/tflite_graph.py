@@ -97,14 +97,30 @@ class TfliteGraph(nn.Module):
 
         Outputs keep TFLite's order of axes: `(batch, height, width, channels)` for maps.
         """
+        last = self._run(images)[self._output]
+        return last.permute(0, 2, 3, 1) if last.ndim == 4 else last
+
+    @torch.no_grad()
+    def layers(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> list[Float[Tensor, "batch channels rows columns"]]:
+        """Return what each convolution over all channels gives, bottom first.
+
+        Convolutions of each channel by itself belong to the layer that the next one ends. A network
+        of convolutions alone reads images of any size.
+        """
+        values = self._run(images)
+        return [values[output] for name, _, output, _ in self._steps if name == "CONV_2D"]
+
+    def _run(self, images: Float[Tensor, "batch 3 height width"]) -> dict[int, Tensor]:
+        """Return all that is computed, by the number of its tensor."""
         source = self._tensors[self._input]
         values: dict[int, Tensor] = {self._input: source.dequantize(images)}
         for name, inputs, output, options in self._steps:
             given = [self._value(i, values) for i in inputs]
             result = _OPERATIONS[name](given, options, self._tensors[output])
             values[output] = self._tensors[output].limit(result)
-        last = values[self._output]
-        return last.permute(0, 2, 3, 1) if last.ndim == 4 else last
+        return values
 
     def _value(self, i: int, values: dict[int, Tensor]) -> Tensor:
         constant: Tensor | None = getattr(self, f"constant_{i}", None)

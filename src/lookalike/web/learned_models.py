@@ -16,7 +16,7 @@ from lookalike.web.naming import unused_slug
 CHOICES: Final = {
     "backbone": (
         *("residual", "residual-wide", "resnet18", "resnet50", "mobilenet-v3-large"),
-        *("mobilenet-v3-small", "alexnet", "cnn-f", "cnn-m", "cnn-s", "nin", "zf"),
+        *("mobilenet-v3-small", "separable", "alexnet", "cnn-f", "cnn-m", "cnn-s", "nin", "zf"),
     ),
     "self_encoder": tuple(KINDS),
     "pretraining": ("layerwise", "contrastive"),
