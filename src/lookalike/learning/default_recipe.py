@@ -39,27 +39,27 @@ DEFAULT_RECIPE: Final = Recipe(
     code_dim=128,
     self_encoder="linear",
     content_dim=256,
-    backbone="residual-wide",
-    epochs=46,
-    self_encoder_epochs=16,
+    backbone="separable",
+    pretraining="hints",
+    pretraining_epochs=3,
+    is_trunk_frozen=True,
+    epochs=2,
+    self_encoder_epochs=4,
     joint_share=0.0,
-    batch_size=512,
+    batch_size=128,
     learning_rate=4e-3,
-    set_balance=0.5,
+    set_balance=0.75,
     smallest_crop=0.4,
     color_jitter=0.2,
     palette_bins=128,
     teacher_weight=5.0,
-    teacher_cells_weight=5.0,
     color_share=0.26,
     mixed_share=0.5,
-    tiled_share=0.25,
     shares_weight=1.0,
     similar_codes_weight=1.0,
     half_weights=True,
 )
-"""What the model that ships was learned by: minutes on a graphics processor. On processor cores it
-was not run to its end."""
+"""What the model that ships was learned by, in one go: 75 minutes on two processor cores."""
 
 
 @dataclass(frozen=True, slots=True)
