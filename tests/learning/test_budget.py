@@ -68,6 +68,24 @@ def test_what_does_not_fit_is_shortened_alike_and_then_fits(trial, fit):
     assert fit(tried_long, 5.0, long).recipe.epochs < n
 
 
+def test_pre_training_is_shortened_with_the_rest(trial, fit):
+    passed = {"hints apart": 6.0, "hints in a row": 9.0, "self-encoder": 3.0, "network": 6.0}
+    slow = replace(trial, passed=passed, rest=10.0, total=20.0)
+    few = replace(
+        TINY, epochs=2, self_encoder_epochs=4, pretraining="hints", pretraining_epochs=6,
+        teacher_weight=1.0,
+    )  # fmt: skip
+    whole = fit(slow, 600.0, few)
+    assert whole.passes == {"pretraining": 6, "self-encoder": 4, "network": 2}
+    assert budget.is_whole(whole, few, 18)
+    # Passes of the slowest stage of pre-training count for all of it.
+    assert whole.expected_seconds == pytest.approx(6 * 9 + 4 * 3 + 2 * 6 + whole.overhead)
+    short = fit(slow, (20.0 + 1.1 * (whole.expected_seconds - 15)) / 60, few)
+    assert 2 <= short.recipe.pretraining_epochs < 6
+    assert not budget.is_whole(short, few, 18)
+    assert short.expected_seconds <= whole.expected_seconds - 15 + 1e-6
+
+
 def test_what_can_not_fit_is_refused_with_what_would(trial, fit):
     slow = replace(trial, passed=dict.fromkeys(trial.passed, 90.0))
     with pytest.raises(UsageError, match=r"1 minutes are too few .* give about [4-9]"):

@@ -78,7 +78,7 @@ def in_time(
 ) -> tuple["default_recipe.Training", dict[str, Any]]:
     """Shorten a training so that it ends in time, and say how; return it, and what JSON tells."""
     from lookalike.learning import limits  # noqa: PLC0415 - keeps --help fast
-    from lookalike.learning.budget import n_learned  # noqa: PLC0415
+    from lookalike.learning.budget import is_whole, n_learned  # noqa: PLC0415
 
     plan = limits.settle(
         training.dataset,
@@ -91,10 +91,10 @@ def in_time(
         progress=progress,
     )
     if plan.passes:
-        most = training.recipe.epochs_for(n_learned(training.dataset, validate))
-        counts = ", ".join(f"{n} of the {part}" for part, n in plan.passes.items())
-        is_whole = plan.recipe.epochs == most
-        fits = "all passes of the recipe fit" if is_whole else f"not all {most} passes fit"
+        n = n_learned(training.dataset, validate)
+        counts = ", ".join(f"{passes} of the {part}" for part, passes in plan.passes.items())
+        has_all = is_whole(plan, training.recipe, n)
+        fits = "all passes of the recipe fit" if has_all else "not all passes of the recipe fit"
         expected = (plan.expected_seconds or 0.0) / 60
         limit = f"{minutes:g} minute{'s' * (minutes != 1)}"
         say(f"{fits} into {limit}: {counts}; they need about {expected:.1f}")

@@ -131,15 +131,9 @@ def fitted(
     overhead = trial.overhead(len(dataset) + len(validate or ()))
     # At last all of them are measured, which takes less than a pass over them.
     overhead += trial.seconds(len(validate or ())).get("network", 0.0)
-    most = recipe.epochs_for(n)
-    for epochs in range(most, 0, -1):
-        share = epochs / most
-        changed = replace(
-            recipe,
-            epochs=epochs,
-            self_encoder_epochs=max(1, round(share * recipe.self_encoder_epochs_for(n))),
-            pretraining_epochs=_prepared(recipe, share, n),
-        )
+    most = max(_passes_of(recipe, n).values())
+    for step in range(most, 0, -1):
+        changed = replace(recipe, **_passes_of(recipe, n, step / most))
         plan = Plan(changed, trial.passes(changed, n), trial.seconds(n), overhead)
         needed = trial.total + _MARGIN * (plan.expected_seconds or 0.0)
         if needed <= 60 * minutes:
@@ -151,11 +145,20 @@ def fitted(
     )
 
 
-def _prepared(recipe: Recipe, share: float, n: int) -> int | None:
-    """Return the passes of pre-training, if there is any, where that share of all is done."""
-    if recipe.pretraining is None:
-        return None
-    return max(1, round(share * recipe.pretraining_epochs_for(n)))
+def is_whole(plan: Plan, recipe: Recipe, n: int) -> bool:
+    """Tell whether a plan has all passes of the recipe over `n` pictures."""
+    return _passes_of(plan.recipe, n) == _passes_of(recipe, n)
+
+
+def _passes_of(recipe: Recipe, n: int, share: float = 1.0) -> dict[str, Any]:
+    """Return the passes that a recipe may be shortened by, under the names of its options."""
+    passes = {
+        "epochs": recipe.epochs_for(n),
+        "self_encoder_epochs": recipe.self_encoder_epochs_for(n),
+    }
+    if recipe.pretraining is not None:
+        passes["pretraining_epochs"] = recipe.pretraining_epochs_for(n)
+    return {name: max(1, round(share * each)) for name, each in passes.items()}
 
 
 @dataclass(frozen=True, slots=True)
