@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from tiny_trainings import TINY
+from tiny_trainings import TINY, StopAfter, Stopped
 from torch import nn
 from toy_pictures import boxes
 
@@ -18,6 +18,7 @@ from lookalike.learning.content import PooledContent
 from lookalike.learning.devices import Device, seeded
 from lookalike.learning.guides import Guides
 from lookalike.learning.hints import Hints, hint_loss, open_hints
+from lookalike.learning.history import HISTORY
 from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import load_pictures
 from lookalike.learning.pretraining import PretrainingStage
@@ -191,27 +192,49 @@ def test_other_layers_are_refused(models, material, backbone, message):
     assert "choose another backbone ('separable' for MobileNetV1)" in str(raised.value)
 
 
+FROZEN = replace(
+    TINY, image_size=128, backbone="separable", self_encoder="linear", shares_weight=1.0,
+    pretraining="hints", pretraining_epochs=2, is_trunk_frozen=True, teacher_weight=1.0,
+    joint_share=0.0, code_dim=16, epochs=1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frozen(models, tmp_path_factory):
+    """A model whose trunk learned from hints alone."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("frozen") / "model"
+    learn(boxes(16), out, FROZEN, guides=Guides(teacher=models / TEACHER))
+    return out
+
+
+def stages_of(out):
+    return [row.partition(",")[0] for row in (out / HISTORY).read_text().splitlines()[1:]]
+
+
+def convolutions_of(out):
+    weights = [numpy_helper.to_array(one) for one in onnx.load(out / NETWORK).graph.initializer]
+    return [weight for weight in weights if weight.ndim == 4]
+
+
 @pytest.mark.data
-def test_a_frozen_trunk_keeps_what_hints_taught(models, tmp_path):
+def test_a_frozen_trunk_keeps_what_hints_taught(frozen, models, tmp_path):
     """However long the heads learn."""
-    recipe = replace(
-        TINY, image_size=128, backbone="separable", self_encoder="linear", shares_weight=1.0,
-        pretraining="hints", pretraining_epochs=2, is_trunk_frozen=True, teacher_weight=1.0,
-        joint_share=0.0, code_dim=16,
-    )  # fmt: skip
-    trunks = []
-    for epochs in (1, 2):
-        out = tmp_path / f"model {epochs}"
-        changed = replace(recipe, epochs=epochs)
-        learn(boxes(16), out, changed, guides=Guides(teacher=models / TEACHER))
-        weights = onnx.load(out / NETWORK).graph.initializer
-        trunks.append({one.name: numpy_helper.to_array(one) for one in weights})
-        history = (out / "history.csv").read_text().splitlines()
-        stages = [row.partition(",")[0] for row in history[1:]]
-        assert stages == ["hints apart", "hints in a row"] + 2 * ["self-encoder"] + epochs * [
-            "network"
-        ]
-    first, second = ([t for n, t in sorted(s.items()) if t.ndim == 4] for s in trunks)
-    same = [bool((a == b).all()) for a, b in zip(first, second, strict=True)]
+    out = tmp_path / "model"
+    learn(boxes(16), out, replace(FROZEN, epochs=2), guides=Guides(teacher=models / TEACHER))
+    prepared = ["hints apart", "hints in a row", "self-encoder", "self-encoder"]
+    assert stages_of(frozen) == [*prepared, "network"]
+    assert stages_of(out) == [*prepared, "network", "network"]
+    pairs = zip(convolutions_of(frozen), convolutions_of(out), strict=True)
+    same = [bool((a == b).all()) for a, b in pairs]
     # 27 convolutions of the trunk, and the mean color; the heads have others.
     assert sum(same) == 28 < len(same)
+
+
+@pytest.mark.data
+def test_learning_from_hints_continues_to_the_same_bits(frozen, models, tmp_path):
+    out, guides = tmp_path / "model", Guides(teacher=models / TEACHER)
+    with pytest.raises(Stopped):
+        learn(boxes(16), out, FROZEN, guides=guides, progress=StopAfter(12))
+    learn(boxes(16), out, FROZEN, guides=guides, resume=True)
+    assert (out / NETWORK).read_bytes() == (frozen / NETWORK).read_bytes()
