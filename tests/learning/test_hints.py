@@ -23,6 +23,7 @@ from lookalike.learning.network import Network, build_network
 from lookalike.learning.pictures import load_pictures
 from lookalike.learning.pretraining import PretrainingStage
 from lookalike.learning.recipes import Recipe, learn
+from lookalike.learning.separable import separable
 from lookalike.learning.stages import Material
 from lookalike.model_folder import NETWORK
 from lookalike.progress import SILENT
@@ -238,3 +239,15 @@ def test_learning_from_hints_continues_to_the_same_bits(frozen, models, tmp_path
         learn(boxes(16), out, FROZEN, guides=guides, progress=StopAfter(12))
     learn(boxes(16), out, FROZEN, guides=guides, resume=True)
     assert (out / NETWORK).read_bytes() == (frozen / NETWORK).read_bytes()
+
+
+def test_strides_begin_at_the_first_pixel():
+    """As in networks trained with TensorFlow, whose maps would be half a cell off otherwise."""
+    stem = separable(128).layers[0].eval()
+    convolution = next(part for part in stem if isinstance(part, nn.Conv2d))
+    nn.init.zeros_(convolution.weight)
+    convolution.weight.data[:, 0, 0, 0] = 1
+    images = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = stem(images)[:, 0]
+    torch.testing.assert_close(found, images[:, 0, ::2, ::2], rtol=1e-4, atol=1e-4)
