@@ -120,11 +120,8 @@ def test_a_network_learns_its_teacher_apart_and_better_yet_in_a_row(material):
 @pytest.mark.parametrize("is_in_a_row", [False, True])
 def test_only_the_backbone_moves(material, is_in_a_row):
     teacher, network = Grown(material), network_on(chain(seed=2))
-    # As if a stage yet to come had frozen it.
-    network.get_submodule("backbone").requires_grad_(False)
-    hints = Hints(network, teacher, is_in_a_row)
-    network.get_submodule("backbone").requires_grad_(True)
-    stage = PretrainingStage("", "", hints, material, 1)
+    stage = PretrainingStage("", "", Hints(network, teacher, is_in_a_row), material, 1)
+    # As a stage yet to come does, when it is made.
     network.get_submodule("backbone").requires_grad_(False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     run(stage)
