@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 from tiny_trainings import TINY, StopAfter, Stopped
 from torch import nn
-from toy_pictures import boxes
+from toy_pictures import boxes, single_boxes
 
 from lookalike.errors import UsageError
 from lookalike.learning.chains import Chain
@@ -225,8 +225,27 @@ def test_a_frozen_trunk_keeps_what_hints_taught(frozen, models, tmp_path):
     assert stages_of(out) == [*prepared, "network", "network"]
     pairs = zip(convolutions_of(frozen), convolutions_of(out), strict=True)
     same = [bool((a == b).all()) for a, b in pairs]
-    # 27 convolutions of the trunk, and the mean color; the heads have others.
+    # 27 convolutions of the trunk, and the shares that are fitted on it; `content` has others.
     assert sum(same) == 28 < len(same)
+
+
+@pytest.mark.data
+def test_a_trunk_is_frozen_without_label_maps_too(models, tmp_path):
+    plain = {"self_encoder": "convolutional", "shares_weight": 0.0}
+    shown = []
+    for epochs in (1, 2):
+        out = tmp_path / f"model {epochs}"
+        recipe = replace(FROZEN, **plain, epochs=epochs)
+        learn(single_boxes(12), out, recipe, guides=Guides(teacher=models / TEACHER))
+        shown.append(convolutions_of(out))
+    assert sum(bool((a == b).all()) for a, b in zip(*shown, strict=True)) == 27
+
+
+def test_a_trunk_can_be_frozen_after_hints_without_codes():
+    plain = {"self_encoder": "convolutional", "shares_weight": 0.0, "code_weight": 0.0}
+    assert replace(FROZEN, **plain).is_trunk_frozen
+    with pytest.raises(UsageError, match="is_trunk_frozen=True needs codes"):
+        replace(FROZEN, **plain, pretraining=None, pretraining_epochs=None)
 
 
 @pytest.mark.data

@@ -155,7 +155,10 @@ def _check_pretraining(options: Mapping[str, Any]) -> None:
 
 
 def _check_codes(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    for name in ("code_control", "code_target", "is_trunk_frozen"):
+    needing = ["code_control", "code_target"]
+    if options["pretraining"] != "hints":
+        needing.append("is_trunk_frozen")
+    for name in needing:
         if options[name] != defaults[name] and options["code_weight"] == 0:
             raise UsageError(
                 f"{name}={options[name]!r} needs codes, but code_weight is 0; "

@@ -279,14 +279,15 @@ def _stages(
 ) -> list[Stage]:
     recipe = material.recipe
     epochs = recipe.epochs_for(len(material.positions))
-    is_frozen = recipe.is_trunk_frozen and self_encoder is not None
+    has_hints = recipe.pretraining == "hints"
+    is_frozen = recipe.is_trunk_frozen and (self_encoder is not None or has_hints)
     stages: list[Stage] = []
     if self_encoder is not None and recipe.learns_self_encoder:
         maps = material.of_maps()
         map_epochs = recipe.self_encoder_epochs_for(len(maps.positions))
         stages += layer_stages(self_encoder, maps, held_out)
         stages.append(SelfEncoderStage(self_encoder, maps, held_out, map_epochs))
-    if is_frozen and recipe.pretraining != "hints":
+    if is_frozen and not has_hints:
         stages.append(
             NetworkStage(network, None, material, held_out, epochs, teacher, name="trunk")
         )
